@@ -1,0 +1,69 @@
+"""Every name we take from ESPnet, from 202511 or 202611, imported here and nowhere else.
+
+Importing this module takes 11 to 18 s: import it inside functions, or in modules that are only
+imported inside functions.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import io
+import warnings
+
+SUPPORTED = ("202511", "202611")
+
+from espnet_ee.errors import ConfigError  # noqa: E402
+
+
+def espnet_version() -> str:
+    """Installed ESPnet release, e.g. ``202511``.
+
+    Raises:
+        ConfigError: ESPnet is missing.
+    """
+    try:
+        return importlib.metadata.version("espnet")
+    except importlib.metadata.PackageNotFoundError as error:
+        raise ConfigError(
+            "ESPnet is not installed.", want=" or ".join(SUPPORTED), fix="pip install espnet-ee"
+        ) from error
+
+
+espnet_version()
+
+# ESPnet 202511 prints a notice on stdout when flash-attention is absent and warns about its own
+# deprecated calls; both would end up in what our commands print for other programs to read.
+with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import espnet2.tasks.asr as asr_task_module
+    from espnet2.asr.ctc import CTC
+    from espnet2.asr.encoder.abs_encoder import AbsEncoder
+    from espnet2.asr.encoder.conformer_encoder import ConformerEncoder as StockConformerEncoder
+    from espnet2.asr.espnet_model import ESPnetASRModel
+    from espnet2.fileio.datadir_writer import DatadirWriter
+    from espnet2.main_funcs.average_nbest_models import average_nbest_models
+    from espnet2.tasks.asr import ASRTask
+    from espnet2.text.build_tokenizer import build_tokenizer
+    from espnet2.text.token_id_converter import TokenIDConverter
+    from espnet2.torch_utils.device_funcs import force_gatherable
+    from espnet2.train.reporter import Reporter
+    from espnet2.train.trainer import Trainer
+
+__all__ = [
+    "CTC",
+    "SUPPORTED",
+    "ASRTask",
+    "AbsEncoder",
+    "DatadirWriter",
+    "ESPnetASRModel",
+    "Reporter",
+    "StockConformerEncoder",
+    "TokenIDConverter",
+    "Trainer",
+    "asr_task_module",
+    "average_nbest_models",
+    "build_tokenizer",
+    "espnet_version",
+    "force_gatherable",
+]

@@ -1,0 +1,165 @@
+"""The Conformer block (Gulati et al. 2020), with ESPnet's options and parameter names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from espnet_ee.nn.attention import RelativeSelfAttention, SelfAttention
+from espnet_ee.nn.convolution import ConvolutionModule
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "swish": nn.SiLU,
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "hardtanh": nn.Hardtanh,
+    "selu": nn.SELU,
+}
+
+LAYER_NORM_EPS = 1e-12  # ESPnet's value; torch's default of 1e-5 would change loaded models
+
+
+@dataclass(frozen=True)
+class BlockOptions:
+    """What one Conformer block is made of; the names are ESPnet's ``encoder_conf`` keys."""
+
+    output_size: int = 256
+    attention_heads: int = 4
+    linear_units: int = 2048
+    dropout_rate: float = 0.1
+    attention_dropout_rate: float = 0.0
+    normalize_before: bool = True
+    concat_after: bool = False
+    macaron_style: bool = False
+    activation_type: str = "swish"
+    use_cnn_module: bool = True
+    cnn_module_kernel: int = 31
+    relative_positions: bool = True
+    stochastic_depth_rate: float = 0.0
+
+
+def layer_norm(width: int) -> nn.LayerNorm:
+    """Layer normalisation with ESPnet's epsilon."""
+    return nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+
+
+class FeedForward(nn.Module):
+    """Two linear layers: ``D -> linear_units -> D``."""
+
+    def __init__(self, width: int, units: int, dropout_rate: float, activation: nn.Module) -> None:
+        super().__init__()
+        self.w_1 = nn.Linear(width, units)
+        self.w_2 = nn.Linear(units, width)
+        self.dropout = nn.Dropout(dropout_rate)
+        self.activation = activation
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """``(B, T, D)`` to ``(B, T, D)``."""
+        return self.w_2(self.dropout(self.activation(self.w_1(frames))))  # type: ignore[no-any-return]
+
+    def flops(self, frames: int) -> int:
+        """FLOPs for one utterance of ``frames`` frames (1 MAC = 2 FLOPs)."""
+        return 2 * 2 * frames * self.w_1.in_features * self.w_1.out_features
+
+
+class ConformerBlock(nn.Module):
+    """Half feed-forward, self-attention, convolution, half feed-forward, each with a residual."""
+
+    def __init__(self, options: BlockOptions) -> None:
+        super().__init__()
+        self.options = options
+        width, dropout = options.output_size, options.dropout_rate
+        attention = RelativeSelfAttention if options.relative_positions else SelfAttention
+        self.self_attn = attention(width, options.attention_heads, options.attention_dropout_rate)
+        self.feed_forward = self._feed_forward()
+        self.feed_forward_macaron = self._feed_forward() if options.macaron_style else None
+        self.conv_module = None
+        self.norm_ff = layer_norm(width)
+        self.norm_mha = layer_norm(width)
+        if options.macaron_style:
+            self.norm_ff_macaron = layer_norm(width)
+        if options.use_cnn_module:
+            activation = ACTIVATIONS[options.activation_type]()
+            self.conv_module = ConvolutionModule(width, options.cnn_module_kernel, activation)
+            self.norm_conv = layer_norm(width)
+            self.norm_final = layer_norm(width)
+        if options.concat_after:
+            self.concat_linear = nn.Linear(2 * width, width)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, frames: Tensor, distances: Tensor | None, padding: Tensor | None) -> Tensor:
+        """Run the block.
+
+        Args:
+            frames: ``(B, T, D)``.
+            distances: ``(2T-1, D)`` relative positions, or None.
+            padding: ``(B, T)`` bool, true on padding, or None when nothing is padded.
+
+        Returns:
+            ``(B, T, D)``; values on padding are meaningless and never read.
+        """
+        rate = self.options.stochastic_depth_rate if self.training else 0.0
+        if rate > 0.0 and torch.rand(1).item() < rate:
+            return frames
+        keep_scale = 1.0 / (1.0 - rate)  # keeps the expected residual of a skipped block
+
+        half = 0.5 if self.feed_forward_macaron is not None else 1.0
+        if self.feed_forward_macaron is not None:
+            frames = self._residual(
+                frames, self.norm_ff_macaron, self.feed_forward_macaron, half * keep_scale
+            )
+        frames = self._attention(frames, distances, padding, keep_scale)
+        if self.conv_module is not None:
+            module = self.conv_module
+            frames = self._residual(
+                frames, self.norm_conv, lambda normal: module(normal, padding), keep_scale
+            )
+        frames = self._residual(frames, self.norm_ff, self.feed_forward, half * keep_scale)
+        return self.norm_final(frames) if self.conv_module is not None else frames
+
+    def flops(self, frames: int) -> int:
+        """FLOPs for one utterance of ``frames`` frames (1 MAC = 2 FLOPs)."""
+        total = self.self_attn.flops(frames) + self.feed_forward.flops(frames)
+        if self.feed_forward_macaron is not None:
+            total += self.feed_forward_macaron.flops(frames)
+        if self.conv_module is not None:
+            total += self.conv_module.flops(frames)
+        if self.options.concat_after:
+            total += 2 * 2 * frames * self.options.output_size**2
+        return total
+
+    def _feed_forward(self) -> FeedForward:
+        options = self.options
+        activation = ACTIVATIONS[options.activation_type]()
+        return FeedForward(
+            options.output_size, options.linear_units, options.dropout_rate, activation
+        )
+
+    def _residual(
+        self, frames: Tensor, norm: nn.Module, branch: Callable[[Tensor], Tensor], scale: float
+    ) -> Tensor:
+        if self.options.normalize_before:
+            update = self.dropout(branch(norm(frames)))
+            return frames.add(update, alpha=scale)
+        out: Tensor = norm(frames.add(self.dropout(branch(frames)), alpha=scale))
+        return out
+
+    def _attention(
+        self, frames: Tensor, distances: Tensor | None, padding: Tensor | None, scale: float
+    ) -> Tensor:
+        def attend(normal: Tensor) -> Tensor:
+            mixed: Tensor = self.self_attn(normal, distances, padding)
+            if self.options.concat_after:
+                mixed = self.concat_linear(torch.cat((normal, mixed), dim=-1))
+            return mixed
+
+        if self.options.concat_after:
+            # ESPnet applies no dropout on this branch.
+            normal = self.norm_mha(frames) if self.options.normalize_before else frames
+            out = frames.add(attend(normal), alpha=scale)
+            return out if self.options.normalize_before else self.norm_mha(out)
+        return self._residual(frames, self.norm_mha, attend, scale)

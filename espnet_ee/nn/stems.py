@@ -1,0 +1,173 @@
+"""Stems: features ``(B, T, F)`` to frames ``(B, T', D)`` at a quarter or an eighth of the rate.
+
+Time is convolved without padding in every stem, so each output frame that counts has seen real input
+only: lengths are exact and padding cannot leak (DESIGN law 1).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+KERNEL, STRIDE = 3, 2
+
+
+def halve(size: int) -> int:
+    """Outputs of one unpadded convolution of kernel 3 and stride 2."""
+    return (size - KERNEL) // STRIDE + 1
+
+
+class Stem(nn.Module, ABC):
+    """What runs before block 1.
+
+    Attributes:
+        halvings: How many times the frame rate is halved.
+        out: Last linear layer and ``Positions`` (ESPnet's ``embed.out``).
+    """
+
+    halvings: int
+    out: nn.Sequential
+
+    def output_lengths(self, lengths: Tensor) -> Tensor:
+        """``(B,)`` input frames to ``(B,)`` output frames, exact; negative never, zero if too short."""
+        for _ in range(self.halvings):
+            lengths = (lengths - KERNEL).div(STRIDE, rounding_mode="floor") + 1
+        return lengths.clamp(min=0)
+
+    @property
+    def min_frames(self) -> int:
+        """The fewest input frames that give one output frame."""
+        frames = 1
+        for _ in range(self.halvings):
+            frames = STRIDE * (frames - 1) + KERNEL
+        return frames
+
+    @abstractmethod
+    def forward(self, features: Tensor) -> Tensor:
+        """``(B, T, F)`` to ``(B, T', D)``, scaled and position-encoded."""
+
+    @abstractmethod
+    def flops(self, frames: int) -> int:
+        """FLOPs for one utterance of ``frames`` input frames (1 MAC = 2 FLOPs)."""
+
+    @property
+    def positions(self) -> nn.Module:
+        """The position encoding that ends every stem."""
+        return self.out[-1]
+
+
+class Conv2dStem(Stem):
+    """ESPnet's ``conv2d``: two full 3 x 3 convolutions, 4x; weights compatible, but a third of all FLOPs."""
+
+    halvings = 2
+
+    def __init__(self, features: int, width: int, positions: nn.Module) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(
+            nn.Conv2d(1, width, KERNEL, STRIDE),
+            nn.ReLU(),
+            nn.Conv2d(width, width, KERNEL, STRIDE),
+            nn.ReLU(),
+        )
+        self.bins = [halve(features), halve(halve(features))]
+        self.out = nn.Sequential(nn.Linear(width * self.bins[1], width), positions)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(B, T, F)`` to ``(B, T', D)``."""
+        maps = self.conv(features.unsqueeze(1))  # (B, D, T', F')
+        return self.out(maps.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def flops(self, frames: int) -> int:
+        """FLOPs for one utterance of ``frames`` input frames (1 MAC = 2 FLOPs)."""
+        half, quarter = halve(frames), halve(halve(frames))
+        width = self.out[0].out_features
+        first = half * self.bins[0] * KERNEL**2 * width
+        second = quarter * self.bins[1] * KERNEL**2 * width**2
+        return 2 * (first + second + quarter * self.out[0].in_features * width)
+
+
+class Conv1dStem(Stem):
+    """The two Conv1d layers of arXiv:2309.09546, 4x: cheap, blind to small shifts in frequency.
+
+    Unlike the authors' code there is an activation between the layers: without one the
+    second convolution adds nothing a single wider one could not do.
+    """
+
+    halvings = 2
+
+    def __init__(self, features: int, width: int, positions: nn.Module) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(
+            nn.Conv1d(features, width, KERNEL, STRIDE),
+            nn.ReLU(),
+            nn.Conv1d(width, width, KERNEL, STRIDE),
+        )
+        self.out = nn.Sequential(nn.Identity(), positions)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(B, T, F)`` to ``(B, T', D)``."""
+        return self.out(self.conv(features.transpose(1, 2)).transpose(1, 2))  # type: ignore[no-any-return]
+
+    def flops(self, frames: int) -> int:
+        """FLOPs for one utterance of ``frames`` input frames (1 MAC = 2 FLOPs)."""
+        half, quarter = halve(frames), halve(halve(frames))
+        features, width = self.conv[0].in_channels, self.conv[0].out_channels
+        return 2 * KERNEL * (half * features * width + quarter * width * width)
+
+
+class DepthwiseStem(Stem):
+    """Depthwise-separable 2-d convolutions, 4x or 8x, after FastConformer (Rekesh et al., arXiv:2305.05084).
+
+    The first layer is a full convolution from one channel; each further one is depthwise 3 x 3, then pointwise.
+
+    Args:
+        features: ``F`` input bins.
+        width: ``D``.
+        positions: Ends the stem.
+        channels: Feature maps; a quarter of ``D`` keeps the stem under a tenth of a 12-block encoder.
+        halvings: 2 for 4x, 3 for 8x.
+    """
+
+    def __init__(
+        self, features: int, width: int, positions: nn.Module, channels: int, halvings: int
+    ) -> None:
+        super().__init__()
+        self.halvings = halvings
+        layers: list[nn.Module] = [nn.Conv2d(1, channels, KERNEL, STRIDE), nn.ReLU()]
+        self.bins = [halve(features)]
+        for _ in range(halvings - 1):
+            layers.append(nn.Conv2d(channels, channels, KERNEL, STRIDE, groups=channels))
+            layers += [nn.Conv2d(channels, channels, 1), nn.ReLU()]
+            self.bins.append(halve(self.bins[-1]))
+        self.conv = nn.Sequential(*layers)
+        self.channels = channels
+        self.out = nn.Sequential(nn.Linear(channels * self.bins[-1], width), positions)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(B, T, F)`` to ``(B, T', D)``."""
+        maps = self.conv(features.unsqueeze(1))  # (B, C, T', F')
+        return self.out(maps.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def flops(self, frames: int) -> int:
+        """FLOPs for one utterance of ``frames`` input frames (1 MAC = 2 FLOPs)."""
+        frames = halve(frames)
+        macs = frames * self.bins[0] * KERNEL**2 * self.channels
+        for bins in self.bins[1:]:
+            frames = halve(frames)
+            macs += frames * bins * self.channels * (KERNEL**2 + self.channels)
+        linear = self.out[0]
+        return 2 * (macs + frames * linear.in_features * linear.out_features)
+
+
+STEM_NAMES = ("conv2d", "conv1d", "dwconv4", "dwconv8")
+
+
+def build_stem(name: str, features: int, width: int, positions: nn.Module, channels: int) -> Stem:
+    """The stem called ``name``; ``channels`` concerns the depthwise ones only."""
+    if name == "conv2d":
+        return Conv2dStem(features, width, positions)
+    if name == "conv1d":
+        return Conv1dStem(features, width, positions)
+    halvings = {"dwconv4": 2, "dwconv8": 3}[name]
+    return DepthwiseStem(features, width, positions, channels, halvings)
