@@ -162,11 +162,18 @@ class EarlyExitConformerEncoder(EarlyExitEncoder):
                 want=f"at least {self.min_feature_frames}",
                 fix="drop it, or join it to its neighbour",
             )
-        hidden = self.embed(features)
-        # features may be padded further than the longest utterance needs.
         out_lengths = self.embed.output_lengths(lengths)
-        hidden = hidden[:, : int(out_lengths.max())]
+        if self.training or features.device.type != "cpu":
+            # features may be padded further than the longest utterance needs.
+            hidden = self.embed(features)[:, : int(out_lengths.max())]
+        else:
+            hidden = self._stem_one_by_one(features, lengths)
         return Frames(hidden, out_lengths, batch_positions(hidden))
+
+    def _stem_one_by_one(self, features: Tensor, lengths: Tensor) -> Tensor:
+        """On a CPU the feature maps of one utterance fit its caches, those of a batch do not."""
+        rows = [self.embed(row[None, :n])[0] for row, n in zip(features, lengths.tolist(), strict=True)]
+        return nn.utils.rnn.pad_sequence(rows, batch_first=True)
 
     def block_context(self, frames: Frames) -> BlockContext:
         """Relative positions and padding for the shape of ``frames``."""

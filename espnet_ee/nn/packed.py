@@ -1,0 +1,78 @@
+"""Linear layers with weights packed once for oneDNN: inference on CPUs, in full float32.
+
+torch's own float32 products go through MKL, which runs AVX2 code on AMD processors; oneDNN with
+packed weights uses all of AVX-512 there. Torch's compiler freezes weights by the same operators.
+"""
+
+from __future__ import annotations
+
+import logging
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+TYPICAL_ROWS = 256  # a hint only: the packed weight serves any number of frames
+
+
+class PointwiseConv(nn.Conv1d):
+    """A kernel-1 convolution that takes and returns ``(B, T, D)``: a linear layer under a convolution's name."""
+
+    def __init__(self, width_in: int, width_out: int) -> None:
+        super().__init__(width_in, width_out, 1)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """``(B, T, D_in)`` to ``(B, T, D_out)``."""
+        return functional.linear(frames, self.weight.squeeze(-1), self.bias)
+
+
+class PackedLinear(nn.Module):
+    """An inference-only linear layer; not differentiable, not saved.
+
+    Args:
+        weight: ``(D_out, D_in)`` float32 on the CPU.
+        bias: ``(D_out,)`` or None.
+    """
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        super().__init__()
+        self.out_features, self.in_features = weight.shape
+        self._bias = None if bias is None else bias.detach()
+        with torch.no_grad():
+            self._packed = torch.ops.mkldnn._reorder_linear_weight(
+                weight.detach().contiguous(), TYPICAL_ROWS
+            )
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """``(..., D_in)`` to ``(..., D_out)``."""
+        out: Tensor = torch.ops.mkldnn._linear_pointwise(
+            frames, self._packed, self._bias, "none", [], ""
+        )
+        return out
+
+
+def can_pack(model: nn.Module) -> bool:
+    """Whether every parameter is float32 on a CPU that oneDNN serves."""
+    return (
+        torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
+        and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+        and all(p.device.type == "cpu" and p.dtype == torch.float32 for p in model.parameters())
+    )
+
+
+def pack_for_inference(model: nn.Module) -> bool:
+    """Replace the linear layers of ``model`` by packed ones, in place; it can no longer train or be saved.
+
+    Returns:
+        False, with a log line, where packing does not apply (a GPU, bf16): the model is unchanged.
+    """
+    if not can_pack(model):
+        logging.getLogger(__name__).info("weights not packed: not a float32 CPU model")
+        return False
+    for parent in list(model.modules()):
+        for name, child in list(parent.named_children()):
+            if type(child) is nn.Linear:
+                setattr(parent, name, PackedLinear(child.weight, child.bias))
+            elif type(child) is PointwiseConv:
+                setattr(parent, name, PackedLinear(child.weight.squeeze(-1), child.bias))
+    return True
