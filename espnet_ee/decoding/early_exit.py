@@ -1,0 +1,142 @@
+"""Decode a batch exit by exit: all of them, or each utterance until its first good one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from espnet_ee.decoding.greedy import GreedyPath, greedy_ctc
+from espnet_ee.exits import Exit, Walk
+from espnet_ee.policies import Evidence, ExitPolicy, stops
+
+
+class ExitModel(Protocol):
+    """What decoding needs of a model."""
+
+    def walk(self, features: Tensor, lengths: Tensor) -> Walk:
+        """A lazy pass over ``(B, T, F)`` features."""
+
+    def exit_log_probs(self, exit: Exit) -> Tensor:
+        """``(B, T, V)`` of one exit."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Where one utterance stopped and what it said there.
+
+    Attributes:
+        exit_index: Counts exits from 0.
+        layer: Counts blocks from 1.
+        score: The policy's score at that exit.
+        frames: Real frames behind the stem.
+        path: The greedy hypothesis.
+    """
+
+    exit_index: int
+    layer: int
+    score: float
+    frames: int
+    path: GreedyPath
+
+
+@dataclass(frozen=True)
+class ScoredExit:
+    """One exit of one utterance with every policy's score."""
+
+    layer: int
+    frames: int
+    path: GreedyPath
+    scores: Mapping[str, float]
+
+
+def decode_until_good(
+    model: ExitModel,
+    features: Tensor,
+    lengths: Tensor,
+    policy: ExitPolicy,
+    threshold: float,
+    compact: bool = True,
+) -> list[Decision]:
+    """Stop each utterance at its first exit whose score reaches the threshold.
+
+    Args:
+        model: Walks and speaks.
+        features: ``(B, T, F)``.
+        lengths: ``(B,)`` real feature frames.
+        policy: The exit rule.
+        threshold: In the policy's unit.
+        compact: Drop stopped utterances from the batch; False computes on for all of
+            them and only ignores the rest (the same decisions, for tests and benchmarks).
+
+    Returns:
+        One decision per utterance, in input order.
+    """
+    decisions: list[Decision | None] = [None] * len(features)
+    waiting = torch.ones(len(features), dtype=torch.bool, device=features.device)
+    history: list[Evidence] = []
+    walk = model.walk(features, lengths)
+    for exit in walk:
+        log_probs = model.exit_log_probs(exit) if policy.reads_posteriors else None
+        now = Evidence(exit.index, exit.layer, log_probs, exit.lengths)
+        scores = policy.score(now, history)
+        active = waiting[exit.utterances]
+        stopped = stops(scores, threshold, exit.last) & active
+        if bool(stopped.any()):
+            for utterance, decision in _decide(model, exit, log_probs, scores, stopped):
+                decisions[utterance] = decision
+            waiting[exit.utterances[stopped]] = False
+        if not bool(waiting.any()):
+            break
+        history.append(now)
+        if compact and bool(stopped.any()):
+            walk.keep(~stopped)
+            history = [evidence.select(~stopped) for evidence in history]
+    return [decision for decision in decisions if decision is not None]
+
+
+def decode_all(
+    model: ExitModel, features: Tensor, lengths: Tensor, policies: Sequence[ExitPolicy]
+) -> list[list[ScoredExit]]:
+    """Every exit of every utterance with every policy's score.
+
+    Returns:
+        Per utterance, in input order, its exits from shallow to deep.
+    """
+    utterances: list[list[ScoredExit]] = [[] for _ in range(len(features))]
+    history: list[Evidence] = []
+    for exit in model.walk(features, lengths):
+        log_probs = model.exit_log_probs(exit)
+        now = Evidence(exit.index, exit.layer, log_probs, exit.lengths)
+        scores = {policy.name: policy.score(now, history).tolist() for policy in policies}
+        frames = exit.lengths.tolist()
+        for row, path in enumerate(greedy_ctc(log_probs, exit.lengths)):
+            own = {name: values[row] for name, values in scores.items()}
+            utterances[row].append(ScoredExit(exit.layer, frames[row], path, own))
+        history.append(now)
+    return utterances
+
+
+def _decide(
+    model: ExitModel, exit: Exit, log_probs: Tensor | None, scores: Tensor, stopped: Tensor
+) -> list[tuple[int, Decision]]:
+    """Decisions of the rows that stop here, with their place in the input."""
+    rows = stopped.nonzero().squeeze(1)
+    lengths = exit.lengths[rows]
+    if log_probs is None:
+        leaving = Exit(
+            exit.index, exit.layer, exit.last, exit.hidden[rows], lengths, exit.utterances[rows]
+        )
+        log_probs = model.exit_log_probs(leaving)
+    else:
+        log_probs = log_probs[rows]
+    paths = greedy_ctc(log_probs, lengths)
+    places = exit.utterances[rows].tolist()
+    values = scores[rows].tolist()
+    return [
+        (place, Decision(exit.index, exit.layer, value, frames, path))
+        for place, value, frames, path in zip(places, values, lengths.tolist(), paths, strict=True)
+    ]

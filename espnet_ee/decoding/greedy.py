@@ -1,0 +1,44 @@
+"""Greedy (best path) CTC decoding, batched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from espnet_ee.nn.masks import valid_frames
+
+BLANK = 0
+
+
+@dataclass(frozen=True)
+class GreedyPath:
+    """Best path of one utterance.
+
+    Attributes:
+        tokens: Labels without blanks and repeats.
+        log_prob: Sum over frames of the largest log-probability, in nats.
+    """
+
+    tokens: tuple[int, ...]
+    log_prob: float
+
+
+def greedy_ctc(log_probs: Tensor, lengths: Tensor) -> list[GreedyPath]:
+    """Best label per frame, repeats merged, blanks dropped (Graves et al. 2006, best path decoding).
+
+    Args:
+        log_probs: ``(B, T, V)``, blank first; padding is never read.
+        lengths: ``(B,)`` real frames.
+    """
+    best, labels = log_probs.max(dim=-1)  # (B, T)
+    valid = valid_frames(lengths, labels.shape[1])
+    labels = labels.masked_fill(~valid, BLANK)
+    kept = labels != BLANK
+    kept[:, 1:] &= labels[:, 1:] != labels[:, :-1]
+    scores = best.masked_fill(~valid, 0.0).sum(dim=1).tolist()
+    labels, kept = labels.cpu(), kept.cpu()
+    return [
+        GreedyPath(tuple(row[mask].tolist()), score)
+        for row, mask, score in zip(labels, kept, scores, strict=True)
+    ]

@@ -1,0 +1,51 @@
+"""Exit rules. A policy turns evidence into a score; the threshold is an argument."""
+
+from __future__ import annotations
+
+import difflib
+
+from espnet_ee.errors import ConfigError
+from espnet_ee.policies._base import Evidence, ExitPolicy, stops
+from espnet_ee.policies.certainty import Confidence, Entropy
+from espnet_ee.policies.fixed import Layer
+
+__all__ = ["Evidence", "ExitPolicy", "build_policy", "policy_names", "register_policy", "stops"]
+
+_REGISTRY: dict[str, type[ExitPolicy]] = {}
+
+
+def register_policy(policy: type[ExitPolicy]) -> type[ExitPolicy]:
+    """Make a policy known by its name; works as a class decorator.
+
+    Raises:
+        ConfigError: The name is taken.
+    """
+    if policy.name in _REGISTRY:
+        raise ConfigError(f"a policy named {policy.name!r} is registered already.")
+    _REGISTRY[policy.name] = policy
+    return policy
+
+
+def policy_names() -> tuple[str, ...]:
+    """Names of all registered policies."""
+    return tuple(_REGISTRY)
+
+
+def build_policy(name: str) -> ExitPolicy:
+    """The policy called ``name``.
+
+    Raises:
+        ConfigError: No such policy.
+    """
+    if name not in _REGISTRY:
+        near = difflib.get_close_matches(name, _REGISTRY, n=1)
+        raise ConfigError(
+            f"unknown policy {name!r}.",
+            want=", ".join(_REGISTRY),
+            fix=f"did you mean {near[0]}?" if near else "",
+        )
+    return _REGISTRY[name]()
+
+
+for _policy in (Layer, Entropy, Confidence):
+    register_policy(_policy)

@@ -1,0 +1,83 @@
+"""What a policy is: an exit's evidence to one score per utterance, higher = surer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a policy may look at, for the utterances still active.
+
+    Attributes:
+        exit_index: Counts exits from 0.
+        layer: Counts blocks from 1.
+        log_probs: ``(B, T, V)`` CTC log-probabilities, blank first; meaningless on padding. None for a policy
+            that declares ``reads_posteriors = False``: the head is then not run.
+        lengths: ``(B,)`` real frames, at least 1.
+    """
+
+    exit_index: int
+    layer: int
+    log_probs: Tensor | None
+    lengths: Tensor
+
+    def select(self, keep: Tensor) -> Evidence:
+        """The rows where ``keep`` ``(B,)`` is true, cut to the longest of them."""
+        rows = keep.nonzero().squeeze(1)
+        lengths = self.lengths[rows]
+        log_probs = self.log_probs
+        if log_probs is not None:
+            log_probs = log_probs[rows, : int(lengths.max()) if len(rows) else 0]
+        return Evidence(self.exit_index, self.layer, log_probs, lengths)
+
+
+@dataclass(frozen=True)
+class ExitPolicy(ABC):
+    """One exit rule.
+
+    Attributes:
+        name: How users and records call it.
+        unit: Unit of the score and so of the threshold.
+        reads_posteriors: Whether the heads of passed exits must run.
+        score_flops_per_posterior: FLOPs of scoring for each element of ``(T, V)``.
+    """
+
+    name: ClassVar[str]
+    unit: ClassVar[str]
+    reads_posteriors: ClassVar[bool] = True
+    score_flops_per_posterior: ClassVar[int] = 0
+
+    @abstractmethod
+    def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
+        """Score one exit.
+
+        Args:
+            now: This exit.
+            history: The exits before it, shallow first, rows matching ``now``.
+
+        Returns:
+            ``(B,)`` float scores; NaN means unknown and never stops.
+        """
+
+
+def stops(scores: Tensor, threshold: float, last: bool) -> Tensor:
+    """Which utterances stop at an exit.
+
+    Args:
+        scores: ``(B,)``; NaN never stops.
+        threshold: In the policy's unit.
+        last: At the last exit all stop.
+
+    Returns:
+        ``(B,)`` bool.
+    """
+    if last:
+        return torch.ones_like(scores, dtype=torch.bool)
+    return scores >= threshold
