@@ -1,4 +1,4 @@
-"""Self-attention through ``scaled_dot_product_attention``: one score matrix at most, never several."""
+"""Self-attention through ``scaled_dot_product_attention``: one score matrix at a time, of bounded size."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
+
+# Query frames per score matrix: 40 s behind a 8x stem in one piece, so that common utterances take one.
+QUERY_CHUNK = 512
 
 
 class SelfAttention(nn.Module):
@@ -40,7 +43,7 @@ class SelfAttention(nn.Module):
         """
         query, key, value = self._project(frames)
         mask = None if padding is None else ~padding[:, None, None, :]
-        return self._attend(query, key, value, mask)
+        return self._join_heads(self._mix(query, key, value, mask))
 
     def flops(self, frames: int) -> int:
         """FLOPs for one utterance of ``frames`` frames (1 MAC = 2 FLOPs)."""
@@ -54,9 +57,12 @@ class SelfAttention(nn.Module):
         value = self.linear_v(frames).view(shape).transpose(1, 2)
         return query, key, value
 
-    def _attend(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    def _mix(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         dropout = self.dropout_rate if self.training else 0.0
-        mixed = scaled_dot_product_attention(query, key, value, mask, dropout)
+        return scaled_dot_product_attention(query, key, value, mask, dropout)
+
+    def _join_heads(self, mixed: Tensor) -> Tensor:
+        """``(B, H, T, D/H)`` to ``(B, T, D)``."""
         return self.linear_out(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
 
@@ -64,7 +70,8 @@ class RelativeSelfAttention(SelfAttention):
     """Self-attention with Transformer-XL relative positions, ESPnet's ``rel_selfattn`` of type ``latest``.
 
     Terms (a) + (c) of arXiv:1901.02860 section 3.3 are the fused attention's own product; terms (b) + (d)
-    enter as its additive mask, so only that one ``(B, H, T, T)`` matrix is ever held.
+    enter as its additive mask. Queries go in chunks, each with the distances it can see: long
+    audio costs memory in proportion to its length, not to its square.
     """
 
     def __init__(self, width: int, heads: int, dropout_rate: float) -> None:
@@ -81,39 +88,64 @@ class RelativeSelfAttention(SelfAttention):
         query, key, value = self._project(frames)
         position = self.linear_pos(distances).view(-1, self.heads, self.head_width)
         position = position.permute(1, 2, 0)  # (H, D/H, 2T-1)
-        scale = 1.0 / math.sqrt(self.head_width)
-        by_distance = ((query + self.pos_bias_v[:, None]) * scale) @ position  # (B, H, T, 2T-1)
-        bias = shift_to_keys(by_distance)  # (B, H, T, T)
-        if padding is not None:
-            bias = bias.masked_fill(padding[:, None, None, :], -torch.inf)
-        return self._attend(query + self.pos_bias_u[:, None], key, value, bias)
+        to_content = query + self.pos_bias_u[:, None]
+        to_position = (query + self.pos_bias_v[:, None]) * (1.0 / math.sqrt(self.head_width))
+        mixed = []
+        for start, end in query_chunks(frames.shape[1]):
+            bias = shift_to_keys(to_position[:, :, start:end] @ visible(position, start, end))
+            if padding is not None:
+                bias = bias.masked_fill(padding[:, None, None, :], -torch.inf)
+            mixed.append(self._mix(to_content[:, :, start:end], key, value, bias))
+        return self._join_heads(torch.cat(mixed, dim=2) if len(mixed) > 1 else mixed[0])
 
     def flops(self, frames: int) -> int:
         """FLOPs for one utterance of ``frames`` frames (1 MAC = 2 FLOPs)."""
         width = self.heads * self.head_width
-        distances = 2 * frames - 1
-        positional = distances * width * width + frames * distances * width
+        positional = (2 * frames - 1) * width * width
+        for start, end in query_chunks(frames):
+            positional += (end - start) * (frames + end - start - 1) * width
         return super().flops(frames) + 2 * positional
+
+
+def query_chunks(frames: int) -> list[tuple[int, int]]:
+    """Ranges ``[start, end)`` of query frames that are attended from together."""
+    starts = range(0, frames, QUERY_CHUNK)
+    return [(start, min(start + QUERY_CHUNK, frames)) for start in starts]
+
+
+def visible(position: Tensor, start: int, end: int) -> Tensor:
+    """The distances between queries ``start..end-1`` and any key.
+
+    Args:
+        position: ``(H, D/H, 2T-1)`` for the distances ``T-1 .. -(T-1)``.
+        start: First query frame.
+        end: One past the last query frame; ``n = end - start``.
+
+    Returns:
+        ``(H, D/H, T+n-1)`` for the distances ``end-1 .. start-(T-1)``.
+    """
+    frames = (position.shape[-1] + 1) // 2
+    return position[..., frames - end : 2 * frames - 1 - start]
 
 
 def shift_to_keys(by_distance: Tensor) -> Tensor:
     """Turn scores by distance into scores by key, without a copy.
 
-    Row ``t`` of the input holds the distances ``T-1 .. -(T-1)``; key ``s`` is at distance ``t - s``, that is
-    column ``T-1-t+s``. The element at ``(t, s)`` therefore lies ``t * (2T-2) + T-1 + s`` behind the start
-    of its matrix: a strided view.
+    The columns are the distances ``end-1 .. start-(T-1)`` of ``n`` queries: query ``i`` of the chunk finds
+    key ``s`` in column ``n-1-i+s``. The element ``(i, s)`` therefore lies ``i * (T+n-2) + n-1 + s``
+    behind the start of its matrix: a strided view.
 
     Args:
-        by_distance: ``(B, H, T, 2T-1)``.
+        by_distance: ``(B, H, n, T+n-1)``.
 
     Returns:
-        ``(B, H, T, T)`` view.
+        ``(B, H, n, T)`` view.
     """
-    batch, heads, frames, columns = by_distance.shape
+    batch, heads, queries, columns = by_distance.shape
     by_distance = by_distance.contiguous()
-    matrix = frames * columns
+    matrix = queries * columns
     return by_distance.as_strided(
-        (batch, heads, frames, frames),
+        (batch, heads, queries, columns - queries + 1),
         (heads * matrix, matrix, columns - 1, 1),
-        by_distance.storage_offset() + frames - 1,
+        by_distance.storage_offset() + queries - 1,
     )

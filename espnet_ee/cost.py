@@ -1,0 +1,95 @@
+"""GFLOPs of one utterance up to each exit, counted from the waveform (1 MAC = 2 FLOPs).
+
+Counted: front-end, stem, blocks, heads and scoring. Not counted: element-wise work (activations,
+normalisations, residuals), as in ``torch.utils.flop_counter``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from espnet_ee.exits import LayeredEncoder
+
+GIGA = 1e9
+
+
+@dataclass(frozen=True)
+class LogMelFrontend:
+    """A log-mel front-end's sizes, in samples, bins and Hz."""
+
+    n_fft: int
+    hop_length: int
+    n_mels: int
+
+    def flops(self, frames: int) -> int:
+        """Real FFT (``2.5 N log2 N``, Johnson & Frigo's customary count), power and mel product per frame."""
+        bins = self.n_fft // 2 + 1
+        transform = 2.5 * self.n_fft * math.log2(self.n_fft)
+        return int(frames * (transform + 3 * bins + 2 * bins * self.n_mels))
+
+
+@dataclass(frozen=True)
+class UtteranceCost:
+    """Cost of one utterance.
+
+    Attributes:
+        floor_gflops: Front-end and stem: paid whatever the exit.
+        body_gflops: ``E`` values: floor and all blocks up to each exit.
+        head_gflops: ``E`` values: each exit's own head and its scoring.
+    """
+
+    floor_gflops: float
+    body_gflops: tuple[float, ...]
+    head_gflops: tuple[float, ...]
+
+    def until(self, exit_index: int, reads_posteriors: bool) -> float:
+        """GFLOPs of an utterance that stops at ``exit_index``.
+
+        A policy that reads posteriors runs the head of every exit on the way; one that
+        looks at depth alone runs only the last.
+        """
+        first_head = 0 if reads_posteriors else exit_index
+        heads = sum(self.head_gflops[first_head : exit_index + 1])
+        return self.body_gflops[exit_index] + heads
+
+
+@dataclass(frozen=True)
+class CostModel:
+    """Counts what one model does.
+
+    Attributes:
+        encoder: Stem and blocks.
+        head_flops: ``(layer, frames) -> FLOPs``.
+        vocab_size: ``V``.
+        score_flops_per_posterior: Of the policies scored, summed.
+        frontend: None for models that read features.
+    """
+
+    encoder: LayeredEncoder
+    head_flops: Callable[[int, int], int]
+    vocab_size: int
+    score_flops_per_posterior: int
+    frontend: LogMelFrontend | None
+
+    def utterance(self, feature_frames: int) -> UtteranceCost:
+        """Cost of an utterance of ``feature_frames`` feature frames."""
+        encoder = self.encoder
+        frames = encoder.frames_of(feature_frames)
+        floor = encoder.stem_flops(feature_frames)
+        if self.frontend is not None:
+            floor += self.frontend.flops(feature_frames)
+        running, done, body = floor, 0, []
+        for layer in encoder.exit_layers:
+            running += sum(encoder.block_flops(block, frames) for block in range(done + 1, layer + 1))
+            done = layer
+            body.append(running / GIGA)
+        scoring = self.score_flops_per_posterior * frames * self.vocab_size
+        heads = [(self.head_flops(layer, frames) + scoring) / GIGA for layer in encoder.exit_layers]
+        return UtteranceCost(floor / GIGA, tuple(body), tuple(heads))
+
+
+def total_score_flops(per_posterior: Sequence[int]) -> int:
+    """FLOPs per posterior of the costliest policy: a run that stops scores one of them."""
+    return max(per_posterior, default=0)

@@ -1,0 +1,247 @@
+"""``EarlyExitSpeech2Text``: waveforms to text, each stopping at the first exit that is good enough."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from espnet_ee.cost import CostModel, LogMelFrontend, UtteranceCost, total_score_flops
+from espnet_ee.decoding.early_exit import Decision, ScoredExit, decode_all, decode_until_good
+from espnet_ee.errors import DataError
+from espnet_ee.host.checkpoint import LoadedModel, find_checkpoint, load_model
+from espnet_ee.host.compat import TokenIDConverter, build_tokenizer
+from espnet_ee.nn.packed import pack_for_inference
+from espnet_ee.policies import ExitPolicy, build_policy, policy_names
+
+Wave = np.ndarray | Tensor
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What one utterance said, and where it stopped.
+
+    Attributes:
+        text: Words.
+        tokens: Token ids.
+        exit_index: Counts exits from 0.
+        layer: Counts blocks from 1.
+        score: The policy's score at that exit, in its unit.
+        gflops: Cost from the waveform on.
+        seconds: Of audio.
+        frames: Behind the stem.
+        log_prob: Of the greedy path, in nats.
+    """
+
+    text: str
+    tokens: tuple[int, ...]
+    exit_index: int
+    layer: int
+    score: float
+    gflops: float
+    seconds: float
+    frames: int
+    log_prob: float
+
+
+@dataclass(frozen=True)
+class AllExits:
+    """Every exit of one utterance; ``texts`` and ``exits`` run from shallow to deep."""
+
+    texts: tuple[str, ...]
+    exits: tuple[ScoredExit, ...]
+    cost: UtteranceCost
+    seconds: float
+
+
+class EarlyExitSpeech2Text:
+    """Recognise speech with early exits.
+
+    Example:
+        >>> asr = EarlyExitSpeech2Text.from_exp("exp/asr_train_ee")
+        >>> [r] = asr(wave, policy="entropy", threshold=-0.1)
+        >>> r.text, r.layer, r.gflops
+
+    Args:
+        loaded: A model and its provenance.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        batch_size: Utterances decoded together.
+    """
+
+    def __init__(self, loaded: LoadedModel, device: str = "cpu", batch_size: int = 16) -> None:
+        self.loaded, self.model = loaded, loaded.model
+        self.device, self.batch_size = torch.device(device), batch_size
+        self.num_parameters = sum(p.numel() for p in self.model.parameters())
+        args = loaded.args
+        self.token_list: list[str] = list(args.token_list)
+        self._tokenizer = build_tokenizer(token_type=args.token_type, bpemodel=args.bpemodel)
+        self._converter = TokenIDConverter(token_list=self.token_list)
+        self.frontend = _log_mel(self.model.frontend)
+        pack_for_inference(self.model)
+
+    @classmethod
+    def from_exp(
+        cls, exp: str | Path, checkpoint: str | Path | None = None, device: str = "cpu", batch_size: int = 16
+    ) -> EarlyExitSpeech2Text:
+        """The model of an experiment folder.
+
+        Args:
+            exp: Holds ``config.yaml`` and checkpoints.
+            checkpoint: Another checkpoint than the n-best average.
+            device: ``cpu``, ``cuda`` or ``cuda:N``.
+            batch_size: Utterances decoded together.
+
+        Raises:
+            ConfigError: No or a wrong ``config.yaml``.
+            CheckpointError: No checkpoint, or a damaged or foreign one.
+        """
+        folder = Path(exp)
+        path = Path(checkpoint) if checkpoint else find_checkpoint(folder)
+        return cls(load_model(folder / "config.yaml", path, device), device, batch_size)
+
+    @property
+    def sample_rate(self) -> int:
+        """Of the waveforms it wants, in Hz."""
+        rate = (self.loaded.args.frontend_conf or {}).get("fs", 16000)
+        return int(str(rate).replace("k", "000"))
+
+    @property
+    def exit_layers(self) -> tuple[int, ...]:
+        """Layers with an exit, from 1."""
+        return self.model.encoder.exit_layers
+
+    def __call__(
+        self,
+        waves: Wave | Sequence[Wave],
+        policy: str | ExitPolicy = "layer",
+        threshold: float = math.inf,
+        compact: bool = True,
+    ) -> list[Recognition]:
+        """Recognise, stopping each utterance at its first good exit.
+
+        Args:
+            waves: One ``(N,)`` waveform or several, float, at ``sample_rate``.
+            policy: The exit rule or its name.
+            threshold: First exit whose score reaches it; the default takes the last exit.
+            compact: False computes all utterances of a batch to the end (for tests and benchmarks).
+
+        Returns:
+            One result per waveform, in input order.
+
+        Raises:
+            ConfigError: Unknown policy.
+            DataError: A waveform is empty, too short, not one-dimensional or not finite.
+        """
+        rule = build_policy(policy) if isinstance(policy, str) else policy
+        results: dict[int, Recognition] = {}
+        cost_model = self.cost_model([rule])
+        for places, features, lengths, seconds in self._batches(waves):
+            decisions = decode_until_good(self.model, features, lengths, rule, threshold, compact)
+            for place, decision, n, sec in zip(places, decisions, lengths.tolist(), seconds, strict=True):
+                cost = cost_model.utterance(n).until(decision.exit_index, rule.reads_posteriors)
+                results[place] = self._recognition(decision, cost, sec)
+        return [results[place] for place in sorted(results)]
+
+    def all_exits(
+        self, waves: Wave | Sequence[Wave], policies: Sequence[ExitPolicy] | None = None
+    ) -> list[AllExits]:
+        """Every exit's text and scores.
+
+        Args:
+            waves: As for a call.
+            policies: Scored at every exit; default all registered ones.
+
+        Returns:
+            One result per waveform, in input order.
+        """
+        rules = [build_policy(name) for name in policy_names()] if policies is None else policies
+        results: dict[int, AllExits] = {}
+        cost_model = self.cost_model(rules)
+        for places, features, lengths, seconds in self._batches(waves):
+            decoded = decode_all(self.model, features, lengths, rules)
+            for place, exits, n, sec in zip(places, decoded, lengths.tolist(), seconds, strict=True):
+                texts = tuple(self.text_of(e.path.tokens) for e in exits)
+                results[place] = AllExits(texts, tuple(exits), cost_model.utterance(n), sec)
+        return [results[place] for place in sorted(results)]
+
+    def text_of(self, tokens: Sequence[int]) -> str:
+        """Token ids to words."""
+        return str(self._tokenizer.tokens2text(self._converter.ids2tokens(list(tokens))))
+
+    def cost_model(self, rules: Sequence[ExitPolicy]) -> CostModel:
+        """Counts GFLOPs of this model when it is scored by one of ``rules``."""
+        scoring = total_score_flops([rule.score_flops_per_posterior for rule in rules])
+        return CostModel(
+            self.model.encoder, self.model.head_flops, len(self.token_list), scoring, self.frontend
+        )
+
+    @torch.inference_mode()
+    def features(self, waves: Sequence[Wave]) -> tuple[Tensor, Tensor]:
+        """Waveforms to ``(B, T, F)`` features and ``(B,)`` frames, as the encoder sees them."""
+        samples = [torch.as_tensor(wave, dtype=torch.float32) for wave in waves]
+        lengths = torch.tensor([len(wave) for wave in samples], device=self.device)
+        speech = torch.nn.utils.rnn.pad_sequence(samples, batch_first=True).to(self.device)
+        return self.model.speech_features(speech, lengths)
+
+    def _batches(
+        self, waves: Wave | Sequence[Wave]
+    ) -> Iterator[tuple[list[int], Tensor, Tensor, list[float]]]:
+        """Length-sorted batches: places in the input, features, frames, seconds."""
+        single = isinstance(waves, (np.ndarray, Tensor)) and waves.ndim == 1
+        listed: list[Any] = [waves] if single else list(waves)
+        for place, wave in enumerate(listed):
+            self._check(wave, place)
+        order = sorted(range(len(listed)), key=lambda place: len(listed[place]))
+        for start in range(0, len(order), self.batch_size):
+            places = order[start : start + self.batch_size]
+            with torch.inference_mode():
+                features, lengths = self.features([listed[place] for place in places])
+                seconds = [len(listed[place]) / self.sample_rate for place in places]
+                yield places, features, lengths, seconds
+
+    @property
+    def min_samples(self) -> int:
+        """The fewest samples that give every stage something to read."""
+        hop = self.frontend.hop_length if self.frontend else 1
+        # A centred STFT reflects n_fft / 2 samples at each end and needs more than that many.
+        reflected = self.frontend.n_fft // 2 + 1 if self.frontend else 1
+        return max(hop * self.model.encoder.min_feature_frames, reflected)
+
+    def _check(self, wave: Any, place: int) -> None:
+        what = f"waveform {place}"
+        if wave.ndim != 1:
+            raise DataError(f"{what} is not one-dimensional.", got=f"shape {tuple(wave.shape)}", want="(N,)")
+        if len(wave) < self.min_samples:
+            raise DataError(
+                f"{what} is too short.",
+                got=f"{len(wave)} samples, {1000 * len(wave) / self.sample_rate:.0f} ms",
+                want=f"at least {self.min_samples} samples, {1000 * self.min_samples / self.sample_rate:.0f} ms",
+            )
+        if not bool(torch.isfinite(torch.as_tensor(wave)).all()):
+            raise DataError(f"{what} has samples that are NaN or infinite.", fix="repair the file")
+
+    def _recognition(self, decision: Decision, gflops: float, seconds: float) -> Recognition:
+        return Recognition(
+            text=self.text_of(decision.path.tokens),
+            tokens=decision.path.tokens,
+            exit_index=decision.exit_index,
+            layer=decision.layer,
+            score=decision.score,
+            gflops=gflops,
+            seconds=seconds,
+            frames=decision.frames,
+            log_prob=decision.path.log_prob,
+        )
+
+
+def _log_mel(frontend: Any) -> LogMelFrontend | None:
+    """Sizes of ESPnet's default front-end; None for models that read features."""
+    if frontend is None:
+        return None
+    return LogMelFrontend(frontend.stft.n_fft, frontend.hop_length, frontend.output_size())

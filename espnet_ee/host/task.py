@@ -1,0 +1,124 @@
+"""ESPnet's ASR task with our classes, strict configuration, and averaging that is right."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from espnet_ee.errors import ConfigError
+from espnet_ee.host import registry
+from espnet_ee.host.compat import ASRTask, Reporter, Trainer, average_nbest_models
+
+PRECISIONS = ("highest", "high", "medium")
+
+
+class EarlyExitTrainer(Trainer):
+    """ESPnet's trainer, with each n-best average made from its own copy of the states.
+
+    ESPnet 202511 sums averages into the cached first state, so with several criteria or
+    several ``n`` all but the first average are wrong. Asked for one at a time they are right.
+    """
+
+    @classmethod
+    def run(cls, *args: Any, **kwargs: Any) -> None:
+        """Train, then average again."""
+        super().run(*args, **kwargs)
+        options = kwargs["trainer_options"]
+        distributed = kwargs["distributed_option"]
+        if distributed.distributed and distributed.dist_rank != 0:
+            return
+        average_each(Path(options.output_dir), options.best_model_criterion, options.keep_nbest_models)
+
+
+def average_each(
+    output_dir: Path, criteria: Sequence[Sequence[str]], keep_nbest: int | Sequence[int]
+) -> None:
+    """Write ``{phase}.{criterion}.ave_{n}best.pth`` for every criterion and ``n``.
+
+    Args:
+        output_dir: Holds ``checkpoint.pth`` and ``{epoch}epoch.pth``.
+        criteria: Triples such as ``("valid", "cer_ctc", "min")``.
+        keep_nbest: One ``n`` or several.
+    """
+    checkpoint = output_dir / "checkpoint.pth"
+    if not checkpoint.exists():
+        return
+    reporter = Reporter()
+    reporter.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=False)["reporter"])
+    sizes = [keep_nbest] if isinstance(keep_nbest, int) else sorted(keep_nbest)
+    for criterion in criteria:
+        for n in sizes:
+            average_nbest_models(output_dir, reporter, [list(criterion)], [n])
+
+
+class EarlyExitASRTask(ASRTask):
+    """ASR with exits: ESPnet's options plus ours."""
+
+    trainer = EarlyExitTrainer
+
+    @classmethod
+    def add_task_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        """Add ESPnet's task options and ours."""
+        super().add_task_arguments(parser)
+        group = parser.add_argument_group(description="Early exit related")
+        group.add_argument(
+            "--float32_matmul_precision",
+            default="highest",
+            choices=PRECISIONS,
+            help="torch.set_float32_matmul_precision while training: 'medium' multiplies in bf16 on "
+            "processors that can, and trains about twice as fast on recent CPUs",
+        )
+
+    @classmethod
+    def main(
+        cls, args: argparse.Namespace | None = None, cmd: Sequence[str] | None = None
+    ) -> None:
+        """Train or collect statistics; unknown keys of ``--config`` are reported before anything runs."""
+        check_config_keys(cls.get_parser(), cmd)
+        super().main(args=args, cmd=cmd)
+
+    @classmethod
+    def main_worker(cls, args: argparse.Namespace) -> None:
+        """One worker, in this process or a spawned one."""
+        registry.register()
+        torch.set_float32_matmul_precision(args.float32_matmul_precision)
+        super().main_worker(args)
+
+
+def check_config_keys(parser: argparse.ArgumentParser, cmd: Sequence[str] | None) -> None:
+    """Compare the keys of the YAML given by ``--config`` with the options of ``parser``.
+
+    Raises:
+        ConfigError: The file is missing, not YAML, or has keys that no option reads.
+    """
+    only_config = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    only_config.add_argument("--config")
+    path = only_config.parse_known_args(cmd)[0].config
+    if path is None:
+        return
+    try:
+        settings = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"configuration {path} does not exist.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"configuration {path} is not YAML.", got=str(error)) from error
+    if not isinstance(settings, dict):
+        raise ConfigError(f"configuration {path} is not a mapping.", want="key: value lines")
+    known = {action.dest for action in parser._actions}
+    unknown = [str(key) for key in settings if key not in known]
+    if unknown:
+        near = {key: difflib.get_close_matches(key, known, n=1) for key in unknown}
+        raise ConfigError(
+            f"configuration {path} has keys that no option reads.",
+            got=", ".join(unknown),
+            fix="; ".join(
+                f"{key}: did you mean {match[0]}?" if match else f"remove {key}"
+                for key, match in near.items()
+            ),
+        )
