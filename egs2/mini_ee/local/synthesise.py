@@ -22,12 +22,11 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from scipy.signal import resample_poly
-
 from corpus_grammar import Sentences, spoken
 from corpus_noise import RATE_HZ, Signal, babble, coloured, rms, scaled_to_snr, tones
 from corpus_plan import SEED, Utterance, plan
 from corpus_voices import Voice, voices
+from scipy.signal import resample_poly
 
 CORPUS = Path(__file__).resolve().parent.parent / "corpus"
 PARTS = ("train", "dev", "test_clean", "test_noisy")
