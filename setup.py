@@ -1,0 +1,69 @@
+"""Package metadata; tools are configured in pyproject.toml."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).resolve().parent
+
+
+def read_version() -> str:
+    """The version string of espnet_ee/version.py, read as text: importing would need torch."""
+    text = (ROOT / "espnet_ee" / "version.py").read_text(encoding="utf-8")
+    match = re.search(r'^__version__ = "([^"]+)"$', text, re.MULTILINE)
+    if match is None:
+        raise RuntimeError('espnet_ee/version.py has no line __version__ = "..."')
+    return match.group(1)
+
+
+# One ESPnet release per Python, and the one torch pair that suits both, named exactly: with
+# looser bounds pip downloads one torch wheel after another to find a pair that fits.
+# ESPnet pins sentencepiece itself, differently in each release.
+HOST = [
+    'espnet==202511; python_version < "3.12"',
+    'espnet[asr]==202611; python_version >= "3.12"',
+    "torch==2.11.*",
+    "torchaudio==2.11.*",
+]
+DIRECT = [
+    "jiwer>=4.0,<5",
+    "numpy>=2.0",
+    "pyyaml>=6.0",
+    "scipy>=1.11",
+    "sentencepiece",
+    "soundfile>=0.12.1",
+]
+REPORT = ["matplotlib>=3.8"]
+# Not espnet[train]: 202511's pins pillow==9.5.0, 202611's brings W&B, Dask and Lightning.
+TRAIN = ["tensorboard", *REPORT]
+TEST = ["packaging", "pytest>=8.0", *REPORT]
+DEV = ["mypy>=1.10", "pre-commit", "ruff>=0.8", "types-PyYAML", *TEST]
+
+setup(
+    name="espnet-ee",
+    version=read_version(),
+    description="Early-exit speech recognition as an ESPnet plug-in",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    keywords="speech recognition, early exit, dynamic depth, ESPnet, CTC, Conformer",
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Topic :: Multimedia :: Sound/Audio :: Speech",
+    ],
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["espnet_ee", "espnet_ee.*"]),
+    package_data={"espnet_ee": ["py.typed"]},
+    install_requires=HOST + DIRECT,
+    extras_require={"train": TRAIN, "report": REPORT, "test": TEST, "dev": DEV},
+    entry_points={"console_scripts": ["espnet-ee = espnet_ee.bin.main:main"]},
+)
