@@ -1,0 +1,122 @@
+#!/usr/bin/env bash
+# Early-exit speech recognition with a pip-installed ESPnet: ESPnet's stages, options and folders.
+# Called by the run.sh of a recipe, in the recipe's folder. Help: ./run.sh --help
+set -euo pipefail
+
+# Each option is a line NAME=DEFAULT, with its effect as comment; --help and the parser read them.
+# options begin
+# General
+stage=1                 # First stage to run; a stage asked for by number runs even if it is done.
+stop_stage=16           # Last stage to run.
+skip_stages=            # Stages to leave out, e.g. "3 4".
+skip_data_prep=false    # Leave out stages 1 to 5.
+skip_train=false        # Leave out stages 10 and 11.
+skip_eval=false         # Leave out stages 12 and 13.
+skip_packing=true       # Leave out stage 14.
+ngpu=1                  # GPUs for training; 0 uses the CPU.
+num_nodes=1             # Machines for training.
+nj=4                    # Parallel jobs of stages 3 and 10.
+inference_nj=4          # Parallel jobs of stage 12.
+gpu_inference=false     # Decode on a GPU.
+num_threads=1           # Numerical threads of training; parallel jobs use one each.
+dumpdir=dump            # Folder of formatted audio.
+expdir=exp              # Folder of statistics, models and results.
+python=                 # Python that has espnet_ee; default: the one path.sh finds.
+
+# Data
+train_set=              # Name of the training set (required).
+valid_set=              # Name of the validation set (required).
+test_sets=              # Names of the test sets (required).
+local_data_opts=        # Options for local/data.sh.
+speed_perturb_factors=  # Speeds of copies of the training set, e.g. "0.9 1.0 1.1".
+audio_format=flac       # Format of audio files in the dump folder: flac or wav.
+fs=16k                  # Sampling rate in Hz, or 16k.
+min_wav_duration=0.1    # Training and validation utterances are longer, in seconds.
+max_wav_duration=20.0   # Training and validation utterances are shorter, in seconds.
+
+# Tokens
+token_type=bpe          # bpe, char or word.
+nbpe=500                # Number of subwords.
+bpemode=unigram         # unigram or bpe.
+bpe_train_text=         # Text to train subwords on; default: that of the training set.
+bpe_nlsyms=             # Symbols that are one subword each, separated by commas.
+bpe_char_cover=1.0      # Share of characters that get a subword.
+lang=noinfo             # Language, part of folder names.
+
+# Training
+asr_config=             # YAML file of the model and its training (required).
+asr_args=               # Options that overrule the YAML file, e.g. "--max_epoch 10".
+asr_tag=                # Name of the model; default: made from config, tokens and asr_args.
+asr_exp=                # Folder of the model; default: EXPDIR/asr_TAG.
+asr_stats_dir=          # Folder of statistics; default: made from language and tokens.
+pretrained_model=       # Parameters to start from: FILE[:SRC:DST[:EXCLUDE]].
+ignore_init_mismatch=false # Skip parameters of pretrained_model that have another shape.
+feats_normalize=global_mvn # global_mvn uses the statistics of stage 10; else as in the YAML file.
+asr_speech_fold_length=80000 # Samples at which batch type folded halves a batch.
+asr_text_fold_length=150 # Tokens at which batch type folded halves a batch.
+
+# Decoding, scoring
+batch_size=16           # Utterances per batch in decoding.
+inference_config=       # YAML file of decoding options.
+inference_args=         # Options of decoding, e.g. "--policy entropy --threshold -0.1".
+inference_tag=          # Name of the results; default: made from config, args and model.
+inference_asr_model=valid.cer_ctc.ave.pth # Parameters to decode with, a file in ASR_EXP.
+eval_valid_set=true     # Decode the validation set too; thresholds are chosen on it.
+local_score_opts=       # Options for local/score.sh, which runs if it exists.
+# options end
+
+template=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
+run_args="${*@Q}"
+# shellcheck source=scripts/options.sh
+. "${template}/scripts/options.sh"
+parse_options "$@"
+# shellcheck source=scripts/stage.sh
+. "${template}/scripts/stage.sh"
+# shellcheck source=scripts/data_stages.sh
+. "${template}/scripts/data_stages.sh"
+# shellcheck source=scripts/model_stages.sh
+. "${template}/scripts/model_stages.sh"
+# shellcheck source=path.sh
+. ./path.sh
+# shellcheck source=cmd.sh
+. ./cmd.sh
+
+require train_set valid_set test_sets
+one_of audio_format flac wav
+one_of token_type bpe char word
+one_of bpemode unigram bpe
+if [ "${stage}" -gt 16 ]; then die "there is no such stage." "--stage ${stage}" "1 to 16"; fi
+check_python
+
+# Names that follow from the options; spellings are ESPnet's.
+prepared_set="${train_set}"
+if [ -n "${speed_perturb_factors}" ]; then train_set="${train_set}_sp"; fi
+data_feats="${dumpdir}/raw"
+token_root=data/token_list
+if [ "${lang}" != noinfo ]; then token_root="data/${lang}_token_list"; fi
+case "${token_type}" in
+    bpe) token_dir="${token_root}/bpe_${bpemode}${nbpe}" ;;
+    *) token_dir="${token_root}/${token_type}" ;;
+esac
+token_list="${token_dir}/tokens.txt"
+bpemodel=none
+token_tag="${token_type}"
+if [ "${token_type}" = bpe ]; then bpemodel="${token_dir}/bpe.model"; token_tag+="${nbpe}"; fi
+suffix="raw"
+if [ "${lang}" != noinfo ]; then suffix+="_${lang}"; fi
+suffix+="_${token_tag}"
+perturbed=
+if [ -n "${speed_perturb_factors}" ]; then perturbed=_sp; fi
+: "${asr_stats_dir:=${expdir}/asr_stats_${suffix}${perturbed}}"
+: "${asr_tag:=$(tag_of "${asr_config}" train)_${suffix}$(tag_of_args "${asr_args}")${perturbed}}"
+: "${asr_exp:=${expdir}/asr_${asr_tag}}"
+model_tag="asr_model_${inference_asr_model%.pth}"
+: "${inference_tag:=$(tag_of "${inference_config}" inference)$(tag_of_args "${inference_args}")_${model_tag//\//_}}"
+all_tests=" ${test_sets} "
+if "${eval_valid_set}" && [[ "${all_tests}" != *" ${valid_set} "* ]]; then all_tests+="${valid_set} "; fi
+read -r -a decode_sets <<< "${all_tests}"
+
+for number in $(seq "${stage}" "$(at_most 16 "${stop_stage}")"); do
+    run_stage "${number}"
+done
+log "Successfully finished. [elapsed=${SECONDS}s]"

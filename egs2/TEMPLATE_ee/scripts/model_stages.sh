@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# Stages 10 to 14: statistics, training, decoding, scoring, packing.
+# shellcheck disable=SC2154  # variables are those of asr_ee.sh
+
+# Options that stages 10 and 11 share, in the array common.
+training_options() {
+    require asr_config
+    local train="${data_feats}/${train_set}" valid="${data_feats}/${valid_set}" overrules
+    read -r -a overrules <<< "${asr_args}"
+    common=(
+        --config "${asr_config}" --use_preprocessor true
+        --token_type "${token_type}" --token_list "${token_list}" --bpemodel "${bpemodel}"
+        --train_data_path_and_name_and_type "${train}/wav.scp,speech,sound"
+        --train_data_path_and_name_and_type "${train}/text,text,text"
+        --valid_data_path_and_name_and_type "${valid}/wav.scp,speech,sound"
+        --valid_data_path_and_name_and_type "${valid}/text,text,text"
+        "${overrules[@]}")
+    inputs=("${asr_config}" "${token_list}" "${train}"/{wav.scp,text} "${valid}"/{wav.scp,text})
+}
+
+# Reads dump/raw; writes shapes and feature statistics to asr_stats_dir.
+stage_10() {
+    local common inputs logdir="${asr_stats_dir}/logdir" new="${asr_stats_dir}/new" jobs
+    training_options
+    jobs=$(at_most "${nj}" "$(wc -l < "${data_feats}/${valid_set}/wav.scp")")
+    begin 10 "${asr_stats_dir}/.done.10" --option "fs=${fs}" --option "asr_args=${asr_args}" \
+        --input "${inputs[@]}" --output "${asr_stats_dir}"/{train,valid}/speech_shape || return 0
+    write_run_sh "${asr_stats_dir}" 10
+    rm -rf "${logdir}" "${new}"
+    py espnet_ee.data.split_keys "${jobs}" "${data_feats}/${train_set}/wav.scp:${logdir}/train" \
+        "${data_feats}/${valid_set}/wav.scp:${logdir}/valid"
+    log "Stage 10: log in ${logdir}/stats.*.log"
+    OMP_NUM_THREADS=1 ${train_cmd} "JOB=1:${jobs}" "${logdir}/stats.JOB.log" \
+        "${PYTHON}" -m espnet_ee.bin.asr_train --collect_stats true --ngpu 0 "${common[@]}" \
+        --train_shape_file "${logdir}/train.JOB.scp" --valid_shape_file "${logdir}/valid.JOB.scp" \
+        --output_dir "${logdir}/stats.JOB"
+    aggregate_statistics
+    finish
+}
+
+aggregate_statistics() {
+    local parts=() part job
+    for job in $(seq "${jobs}"); do parts+=(--input_dir "${logdir}/stats.${job}"); done
+    py espnet2.bin.aggregate_stats_dirs "${parts[@]}" --output_dir "${new}" > "${logdir}/aggregate.log" 2>&1
+    for part in train valid; do
+        # batches are sized by text times vocabulary too
+        awk -v n="$(wc -l < "${token_list}")" '{ print $0 "," n }' "${new}/${part}/text_shape" \
+            > "${new}/${part}/text_shape.${token_type}"
+        rm -rf "${asr_stats_dir:?}/${part}"
+        mv "${new}/${part}" "${asr_stats_dir}/${part}"
+    done
+    rm -r "${new}"
+}
+
+# Options of stage 11 alone, added to the array common.
+model_options() {
+    local stats="${asr_stats_dir}"
+    common+=(
+        --train_shape_file "${stats}/train/speech_shape"
+        --train_shape_file "${stats}/train/text_shape.${token_type}"
+        --valid_shape_file "${stats}/valid/speech_shape"
+        --valid_shape_file "${stats}/valid/text_shape.${token_type}"
+        --fold_length "${asr_speech_fold_length}" --fold_length "${asr_text_fold_length}"
+        --resume true --output_dir "${asr_exp}")
+    if [ "${feats_normalize}" = global_mvn ]; then
+        common+=(--normalize global_mvn --normalize_conf "stats_file=${stats}/train/feats_stats.npz")
+    fi
+    if [ -n "${pretrained_model}" ]; then
+        common+=(--init_param "${pretrained_model}" --ignore_init_mismatch "${ignore_init_mismatch}")
+    fi
+    inputs+=("${stats}"/{train,valid}/{speech_shape,"text_shape.${token_type}"})
+}
+
+# Reads dump/raw and asr_stats_dir; writes the model to asr_exp. Resumes from checkpoint.pth.
+stage_11() {
+    local common inputs
+    training_options
+    model_options
+    begin 11 "${asr_exp}/.done.11" --option "asr_args=${asr_args}" --option "feats=${feats_normalize}" \
+        --option "pretrained_model=${pretrained_model}" --input "${inputs[@]}" \
+        --output "${asr_exp}/config.yaml" || return 0
+    write_run_sh "${asr_exp}" 11
+    log "Stage 11: log in ${asr_exp}/train.log; curves: tensorboard --logdir ${asr_exp}/tensorboard"
+    OMP_NUM_THREADS="${num_threads}" "${PYTHON}" -m espnet2.bin.launch \
+        --cmd "${cuda_cmd} --name ${asr_exp##*/}" --log "${asr_exp}/train.log" \
+        --ngpu "${ngpu}" --num_nodes "${num_nodes}" --init_file_prefix "${asr_exp}/.dist_init_" -- \
+        "${PYTHON}" -m espnet_ee.bin.asr_train "${common[@]}"
+    finish
+}
+
+# Reads dump/raw/<set> and the model; writes texts per exit and the run record, for each set.
+stage_12() {
+    local set
+    write_run_sh "${asr_exp}/${inference_tag}" 12
+    for set in "${decode_sets[@]}"; do decode_set "${set}"; done
+}
+
+decode_set() {
+    local dir="${asr_exp}/${inference_tag}/$1" data="${data_feats}/$1" config=() overrules jobs
+    local model="${asr_exp}/${inference_asr_model}" logdir="${asr_exp}/${inference_tag}/$1/logdir"
+    if [ -n "${inference_config}" ]; then config=(--config "${inference_config}"); fi
+    begin 12 "${dir}/.done.12" --option "inference_args=${inference_args}" --option "batch_size=${batch_size}" \
+        --input "${asr_exp}/config.yaml" "${data}"/{wav.scp,text} "${config[@]:1}" --stat "${model}" \
+        --output "${dir}"/{text,record.jsonl.gz} || return 0
+    read -r -a overrules <<< "${inference_args}"
+    jobs=$(at_most "${inference_nj}" "$(wc -l < "${data}/wav.scp")")
+    rm -rf "${logdir}"
+    py espnet_ee.data.split_keys "${jobs}" "${data}/wav.scp:${logdir}/keys"
+    log "Stage 12: $1: log in ${logdir}/asr_inference.*.log"
+    OMP_NUM_THREADS=1 $(inference_command) "JOB=1:${jobs}" "${logdir}/asr_inference.JOB.log" \
+        "${PYTHON}" -m espnet_ee.bin.asr_inference "${config[@]}" --batch_size "${batch_size}" --num_threads 1 \
+        --ngpu "$("${gpu_inference}" && echo 1 || echo 0)" --asr_train_config "${asr_exp}/config.yaml" \
+        --asr_model_file "${model}" --data_path_and_name_and_type "${data}/wav.scp,speech,sound" \
+        --key_file "${logdir}/keys.JOB.scp" --output_dir "${logdir}/output.JOB" "${overrules[@]}"
+    py espnet_ee.data.join_outputs "${asr_exp}/${inference_tag}" "$1" --num_jobs "${jobs}" \
+        --wav_scp "${data}/wav.scp"
+    finish
+}
+
+inference_command() { if "${gpu_inference}"; then echo "${cuda_cmd} --gpu 1"; else echo "${decode_cmd}"; fi; }
+
+# Reads the records of all decoded sets; writes asr_exp/{RESULTS.md,wer_vs_cost.png}.
+stage_13() {
+    py espnet_ee.bin.main report "${asr_exp}"
+    cat "${asr_exp}/RESULTS.md"
+    log "Stage 13: table ${asr_exp}/RESULTS.md, figure ${asr_exp}/wer_vs_cost.png"
+    # shellcheck disable=SC2086  # the user's string is a list of options
+    if [ -x local/score.sh ]; then local/score.sh ${local_score_opts} "${asr_exp}"; fi
+}
+
+# Reads the model; writes one zip file that ESPnet's tools take, and that needs espnet_ee to be imported.
+stage_14() {
+    local file options=() packed="${asr_exp}/${asr_exp##*/}_${inference_asr_model%.pth}.zip"
+    for file in "${token_list}" "${bpemodel}" "${asr_stats_dir}/train/feats_stats.npz" "${asr_exp}/RESULTS.md"; do
+        if [ -f "${file}" ]; then options+=(--option "${file}"); fi
+    done
+    py espnet2.bin.pack asr --asr_train_config "${asr_exp}/config.yaml" \
+        --asr_model_file "${asr_exp}/${inference_asr_model}" "${options[@]}" --outpath "${packed}"
+    log "Stage 14: ${packed}"
+}

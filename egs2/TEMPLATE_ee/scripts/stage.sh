@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Which stages run, and what makes them resumable.
+# shellcheck disable=SC2154  # variables are those of asr_ee.sh
+
+declare -A stage_names=(
+    [1]="data preparation" [2]="speed perturbation" [3]="format audio" [4]="filter by length"
+    [5]="tokens" [10]="collect statistics" [11]="training" [12]="decoding" [13]="scoring" [14]="pack")
+
+# left_out NUMBER: prints the option that leaves the stage out, if there is one
+left_out() {
+    if [[ " ${skip_stages} " == *" $1 "* ]]; then echo "--skip_stages"; return 0; fi
+    case "$1" in
+        [1-5]) if "${skip_data_prep}"; then echo "--skip_data_prep"; fi ;;
+        10 | 11) if "${skip_train}"; then echo "--skip_train"; fi ;;
+        12 | 13) if "${skip_eval}"; then echo "--skip_eval"; fi ;;
+        14) if "${skip_packing}"; then echo "--skip_packing"; fi ;;
+    esac
+}
+
+run_stage() {
+    local why
+    why=$(left_out "$1")
+    case "$1" in
+        [6-9]) log "Stage $1: skipped (language models come later)" ;;
+        15) log "Stage 15: skipped (export comes later)" ;;
+        16) log "Stage 16: skipped (upload comes later)" ;;
+        *)
+            if [ -n "${why}" ]; then log "Stage $1: skipped (${why} leaves it out)"; return 0; fi
+            log "Stage $1: ${stage_names[$1]}"
+            "stage_$1" ;;
+    esac
+}
+
+at_most() { if [ "$1" -lt "$2" ]; then echo "$1"; else echo "$2"; fi; }
+
+py() { PYTHONUNBUFFERED=1 OMP_NUM_THREADS=1 "${PYTHON}" -m "$@"; }
+
+# begin NUMBER MARKER FACTS...: false if the stage is done already; FACTS as in espnet_ee.data.done
+begin() {
+    local number="$1" code=0 force=()
+    marker="$2"
+    shift 2
+    if "${stage_asked}" && [ "${number}" -eq "${stage}" ]; then force=(--force); fi
+    py espnet_ee.data.done "${marker}" "$@" "${force[@]}" || code=$?
+    case "${code}" in
+        0) log "Stage ${number}: done before, skipped (${marker})"; return 1 ;;
+        3) return 0 ;;
+        *) exit "${code}" ;;
+    esac
+}
+
+# finish: the stage that began last has ended well
+finish() { mv "${marker}.started" "${marker}"; }
+
+# write_run_sh FOLDER NUMBER: a script that runs this stage again
+write_run_sh() {
+    mkdir -p "$1"
+    printf '#!/usr/bin/env bash\n# Runs stage %s again.\ncd %q && ./asr_ee.sh %s--stage %s "$@"\n' \
+        "$2" "${PWD}" "${run_args}" "$2" > "$1/run.sh"
+    chmod +x "$1/run.sh"
+}
+
+# check_python: what the stages import is installed; nothing is imported here, as ESPnet takes 15 s
+check_python() {
+    local missing
+    if [ -n "${python}" ]; then export PYTHON="${python}"; fi
+    missing=$("${PYTHON}" -c 'import importlib.util as u
+names = ("espnet_ee", "espnet2", "soundfile", "scipy", "sentencepiece")
+print(*(n for n in names if u.find_spec(n) is None))') || die "cannot run Python." "${PYTHON}"
+    if [ -n "${missing}" ]; then
+        die "${PYTHON} lacks: ${missing}." "" "a Python with espnet-ee installed" \
+            "pip install -e . in the top folder (or make demo), or --python PATH"
+    fi
+}

@@ -1,0 +1,131 @@
+"""Done markers: a recipe stage is skipped if inputs, options and outputs are as it left them.
+
+``check`` compares; if the stage must run, it removes the marker and leaves ``MARKER.started``,
+which the recipe renames to ``MARKER`` when the stage has ended well. So an interrupted stage never
+looks done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from espnet_ee.data.command import run_command
+from espnet_ee.data.files import write_bytes_atomic
+from espnet_ee.data.kaldi import read_table
+from espnet_ee.errors import ConfigError, DataError
+
+logger = logging.getLogger(__name__)
+
+MUST_RUN = 3  # exit code; 0 says done, 1 is an error
+Facts = dict[str, str]
+
+
+def fingerprint(path: Path, kind: str) -> str:
+    """A text that changes with the file.
+
+    Args:
+        path: an input of a stage.
+        kind: ``input`` looks at the content, ``stat`` at size and time (for large files),
+            ``audio`` at the content of a wav.scp and at size and time of every file it names.
+
+    Raises:
+        DataError: the file is missing.
+    """
+    if not path.exists():
+        raise DataError(
+            f"The stage needs {path}, which is missing.", fix="run the stages before it first"
+        )
+    if kind == "stat":
+        return _stat(str(path))
+    digest = hashlib.sha256(path.read_bytes())
+    if kind == "audio":
+        for name in read_table(path).values():
+            digest.update(_stat(name).encode())
+    return digest.hexdigest()[:16]
+
+
+def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """What differs, in words."""
+    return [
+        f"{name} changed"
+        + (f" from '{before.get(name, '')}' to '{now.get(name, '')}'" if name[:2] == "--" else "")
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+
+
+def reasons_to_run(
+    marker: Path, facts: Mapping[str, str], outputs: Sequence[Path], force: bool
+) -> list[str]:
+    """Why the stage cannot be skipped; empty if it can."""
+    if not marker.exists():
+        return ["interrupted before"] if _started(marker).exists() else ["not run before"]
+    missing = [f"{path} is missing" for path in outputs if not path.exists()]
+    return missing + changes(_read(marker), facts) + (["asked for"] if force else [])
+
+
+def check(marker: Path, facts: Facts, outputs: Sequence[Path], force: bool) -> bool:
+    """Whether the stage is done; if not, note that it starts now."""
+    reasons = reasons_to_run(marker, facts, outputs, force)
+    if not reasons:
+        return True
+    logger.info("runs because: %s", "; ".join(reasons))
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes_atomic(_started(marker), json.dumps(facts, indent=1).encode())
+    marker.unlink(missing_ok=True)
+    return False
+
+
+def _started(marker: Path) -> Path:
+    return marker.with_name(f"{marker.name}.started")
+
+
+def _read(marker: Path) -> Facts:
+    try:
+        facts: Facts = json.loads(marker.read_text(encoding="utf-8"))
+    except ValueError:
+        return {}
+    return facts
+
+
+def _stat(name: str) -> str:
+    try:
+        status = os.stat(name)
+    except OSError:
+        return f"{name} missing"
+    return f"{name} {status.st_size} {status.st_mtime_ns}"
+
+
+def _options(pairs: Sequence[str]) -> Facts:
+    unsplit = [pair for pair in pairs if "=" not in pair]
+    if unsplit:
+        raise ConfigError("--option wants NAME=VALUE.", got=", ".join(unsplit))
+    return {f"--{name}": value for name, value in (pair.split("=", 1) for pair in pairs)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Exit code 0: the stage is done; 3: run it.")
+    parser.add_argument("marker", type=Path)
+    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--input", nargs="+", action="extend", default=[], help="by content")
+    parser.add_argument("--stat", nargs="+", action="extend", default=[], help="by size and time")
+    parser.add_argument("--audio", nargs="+", action="extend", default=[], help="wav.scp and audio")
+    parser.add_argument("--output", nargs="+", action="extend", default=[], type=Path)
+    parser.add_argument("--force", action="store_true", help="run even if nothing changed")
+    args = parser.parse_args()
+    facts = _options(args.option)
+    for kind in ("input", "stat", "audio"):
+        facts |= {str(p): fingerprint(Path(p), kind) for p in getattr(args, kind)}
+    if not check(args.marker, facts, args.output, args.force):
+        sys.exit(MUST_RUN)
+
+
+if __name__ == "__main__":
+    run_command(main)

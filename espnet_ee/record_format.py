@@ -1,0 +1,286 @@
+"""The format of the run record: its dataclasses and their JSON, checked both ways.
+
+The same checks guard reading and writing, so no program writes what another refuses.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
+
+from espnet_ee.errors import DataError
+
+FORMAT = "espnet-ee-record"
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class RecordHeader:
+    """What was run: model, exits, policies and provenance.
+
+    Attributes:
+        set_name: Name of the decoded set, e.g. ``test_clean``.
+        exits: Layers with an exit, increasing, from 1; the last is ``num_layers``.
+        policies: Name of each stored score -> its unit; higher scores are surer.
+        versions: Program -> version, of the run that decoded.
+        floor_gflops_per_second: Cost before block 1 per second of audio, if known.
+    """
+
+    set_name: str
+    exits: tuple[int, ...]
+    num_layers: int
+    policies: Mapping[str, str]
+    config: str
+    checkpoint_path: str
+    checkpoint_sha256: str
+    versions: Mapping[str, str]
+    seed: int
+    threads: int
+    num_parameters: int
+    floor_gflops_per_second: float | None = None
+
+
+@dataclass(frozen=True)
+class ExitHypothesis:
+    """One exit's text, token ids and policy scores (NaN: unknown, never stops)."""
+
+    text: str
+    tokens: tuple[int, ...]
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class UtteranceRecord:
+    """All exits of one utterance.
+
+    Attributes:
+        body_gflops: ``E`` cumulative costs: front-end, stem and blocks up to that exit.
+        head_gflops: ``E`` costs of that exit's own head and its scoring.
+    """
+
+    utt_id: str
+    speaker: str | None
+    ref: str | None
+    seconds: float
+    frames: int
+    body_gflops: tuple[float, ...]
+    head_gflops: tuple[float, ...]
+    exits: tuple[ExitHypothesis, ...]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One set, decoded at every exit."""
+
+    header: RecordHeader
+    utterances: tuple[UtteranceRecord, ...]
+
+
+class _Kind(NamedTuple):
+    """What a field may hold, in words and as a test."""
+
+    words: str
+    accepts: Callable[[Any], bool]
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _all(test: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, list) and all(map(test, value))
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_text_map(value: Any) -> bool:
+    return isinstance(value, dict) and all(map(_is_text, value.values()))
+
+
+def _is_score_map(value: Any) -> bool:
+    return isinstance(value, dict) and all(v is None or _is_number(v) for v in value.values())
+
+
+_NAME = _Kind("a string without spaces", lambda v: _is_text(v) and v.split() == [v])
+_TEXT = _Kind("a string", _is_text)
+_TEXT_OR_NULL = _Kind("a string or null", lambda v: v is None or _is_text(v))
+_COUNT = _Kind("a whole number, 0 or more", _is_count)
+_INTEGERS = _Kind("a list of whole numbers", _all(lambda v: type(v) is int))
+_COSTS = _Kind("a list of finite numbers, 0 or more", _all(lambda v: _is_number(v) and v >= 0))
+_TEXT_MAP = _Kind("an object of strings", _is_text_map)
+
+_HEADER = {
+    "format": _Kind(f'"{FORMAT}"', lambda v: v == FORMAT),
+    "version": _Kind(str(VERSION), lambda v: v == VERSION),
+    "set": _NAME,
+    "exits": _INTEGERS,
+    "num_layers": _COUNT,
+    "policies": _TEXT_MAP,
+    "config": _TEXT,
+    "checkpoint": _TEXT_MAP,
+    "versions": _TEXT_MAP,
+    "seed": _COUNT,
+    "threads": _COUNT,
+    "num_parameters": _COUNT,
+    "floor_gflops_per_second": _Kind(
+        "a number or null", lambda v: v is None or (_is_number(v) and v >= 0)
+    ),
+}
+_UTTERANCE = {
+    "id": _NAME,
+    "speaker": _TEXT_OR_NULL,
+    "ref": _TEXT_OR_NULL,
+    "seconds": _Kind("a number above 0", lambda v: _is_number(v) and v > 0),
+    "frames": _COUNT,
+    "body_gflops": _COSTS,
+    "head_gflops": _COSTS,
+    "exits": _Kind("a list of objects", lambda v: isinstance(v, list)),
+}
+_EXIT = {
+    "text": _TEXT,
+    "tokens": _INTEGERS,
+    "scores": _Kind("an object of finite numbers or null", _is_score_map),
+}
+
+
+_HEADER_AS_IS = (
+    "num_layers",
+    "policies",
+    "config",
+    "versions",
+    "seed",
+    "threads",
+    "num_parameters",
+    "floor_gflops_per_second",
+)
+
+
+def _checked(value: Any, kinds: Mapping[str, _Kind], where: str) -> dict[str, Any]:
+    """Return ``value`` if it is an object with exactly these fields of these kinds."""
+    if not isinstance(value, dict):
+        raise DataError(f"{where}: not a JSON object.", got=repr(value)[:80])
+    problems = [f"{key} is missing" for key in kinds if key not in value]
+    problems += [f"{key} is unknown" for key in value if key not in kinds]
+    problems += [
+        f"{key}={value[key]!r:.60} is not {kind.words}"
+        for key, kind in kinds.items()
+        if key in value and not kind.accepts(value[key])
+    ]
+    if problems:
+        raise DataError(f"{where}: wrong fields.", got="; ".join(problems), want=", ".join(kinds))
+    return value
+
+
+def parse_header(line: Any, where: str) -> RecordHeader:
+    if isinstance(line, dict):
+        line = {"floor_gflops_per_second": None, **line}
+        if line.get("format") == FORMAT and line.get("version") != VERSION:
+            raise DataError(
+                f"{where}: a record of another version.",
+                got=f"version {line.get('version')}",
+                want=f"version {VERSION}",
+                fix="decode again, or use the release of espnet-ee that wrote it",
+            )
+    value = _checked(line, _HEADER, where)
+    checkpoint = _checked(
+        value["checkpoint"], {"path": _TEXT, "sha256": _TEXT}, f"{where}: checkpoint"
+    )
+    exits = value["exits"]
+    if exits != sorted(set(exits)) or not exits or exits[0] < 1 or exits[-1] != value["num_layers"]:
+        raise DataError(
+            f"{where}: exits are wrong.",
+            got=f"exits={exits}, num_layers={value['num_layers']}",
+            want="increasing layers from 1, the last one num_layers",
+        )
+    if "layer" in value["policies"]:
+        raise DataError(f"{where}: policy layer is stored.", want="scores other than the layer")
+    return RecordHeader(
+        set_name=value["set"],
+        exits=tuple(exits),
+        checkpoint_path=checkpoint["path"],
+        checkpoint_sha256=checkpoint["sha256"],
+        **{key: value[key] for key in _HEADER_AS_IS},
+    )
+
+
+def header_to_json(header: RecordHeader) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "set": header.set_name,
+        "exits": list(header.exits),
+        "checkpoint": {"path": header.checkpoint_path, "sha256": header.checkpoint_sha256},
+        **{key: value for key, value in asdict(header).items() if key in _HEADER_AS_IS},
+    }
+
+
+def parse_utterance(line: Any, header: RecordHeader, where: str) -> UtteranceRecord:
+    value = _checked(line, _UTTERANCE, where)
+    _check_exits(value, header, where)
+    hypotheses = []
+    for layer, item in zip(header.exits, value["exits"], strict=True):
+        parsed = _checked(item, _EXIT, f"{where}: exit at layer {layer}")
+        scores = parsed["scores"]
+        if scores.keys() != header.policies.keys():
+            raise DataError(
+                f"{where}: exit at layer {layer} has other scores than the header promises.",
+                got=", ".join(scores) or "none",
+                want=", ".join(header.policies) or "none",
+            )
+        known = {name: math.nan if v is None else float(v) for name, v in scores.items()}
+        hypotheses.append(ExitHypothesis(parsed["text"], tuple(parsed["tokens"]), known))
+    return UtteranceRecord(
+        utt_id=value["id"],
+        speaker=value["speaker"],
+        ref=value["ref"],
+        seconds=float(value["seconds"]),
+        frames=value["frames"],
+        body_gflops=tuple(map(float, value["body_gflops"])),
+        head_gflops=tuple(map(float, value["head_gflops"])),
+        exits=tuple(hypotheses),
+    )
+
+
+def _check_exits(value: Mapping[str, Any], header: RecordHeader, where: str) -> None:
+    wanted = len(header.exits)
+    for key in ("exits", "body_gflops", "head_gflops"):
+        if len(value[key]) != wanted:
+            raise DataError(
+                f"{where}: wrong number of exits in {key}.",
+                got=str(len(value[key])),
+                want=f"{wanted}, layers {list(header.exits)}",
+            )
+    body = value["body_gflops"]
+    if body != sorted(body):
+        raise DataError(f"{where}: body_gflops falls.", got=str(body), want="cumulative costs")
+
+
+def utterance_to_json(utterance: UtteranceRecord) -> dict[str, Any]:
+    return {
+        "id": utterance.utt_id,
+        "speaker": utterance.speaker,
+        "ref": utterance.ref,
+        "seconds": float(utterance.seconds),
+        "frames": int(utterance.frames),
+        "body_gflops": [float(cost) for cost in utterance.body_gflops],
+        "head_gflops": [float(cost) for cost in utterance.head_gflops],
+        "exits": [
+            {
+                "text": hypothesis.text,
+                "tokens": [int(token) for token in hypothesis.tokens],
+                "scores": {
+                    name: None if math.isnan(score) else float(score)
+                    for name, score in hypothesis.scores.items()
+                },
+            }
+            for hypothesis in utterance.exits
+        ],
+    }
