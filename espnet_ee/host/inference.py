@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from espnet_ee.cost import CostModel, LogMelFrontend, UtteranceCost, total_score_flops
+from espnet_ee.decoding.batching import length_sorted_batches
 from espnet_ee.decoding.early_exit import Decision, ScoredExit, decode_all, decode_until_good
 from espnet_ee.errors import DataError
 from espnet_ee.host.checkpoint import LoadedModel, find_checkpoint, load_model
@@ -21,6 +22,7 @@ from espnet_ee.nn.packed import pack_for_inference
 from espnet_ee.policies import ExitPolicy, build_policy, policy_names
 
 Wave = np.ndarray | Tensor
+MAX_PADDED_SEC = 600.0  # of audio in a batch, padding included; bounds memory
 
 
 @dataclass(frozen=True)
@@ -196,14 +198,12 @@ class EarlyExitSpeech2Text:
         single = isinstance(waves, (np.ndarray, Tensor)) and waves.ndim == 1
         listed: list[Any] = [waves] if single else list(waves)
         for place, wave in enumerate(listed):
-            self._check(wave, place)
-        order = sorted(range(len(listed)), key=lambda place: len(listed[place]))
-        for start in range(0, len(order), self.batch_size):
-            places = order[start : start + self.batch_size]
+            self.check(wave, f"waveform {place}")
+        lengths_sec = [len(wave) / self.sample_rate for wave in listed]
+        for places in length_sorted_batches(lengths_sec, self.batch_size, MAX_PADDED_SEC):
             with torch.inference_mode():
                 features, lengths = self.features([listed[place] for place in places])
-                seconds = [len(listed[place]) / self.sample_rate for place in places]
-                yield places, features, lengths, seconds
+                yield places, features, lengths, [lengths_sec[place] for place in places]
 
     @property
     def min_samples(self) -> int:
@@ -213,8 +213,12 @@ class EarlyExitSpeech2Text:
         reflected = self.frontend.n_fft // 2 + 1 if self.frontend else 1
         return max(hop * self.model.encoder.min_feature_frames, reflected)
 
-    def _check(self, wave: Any, place: int) -> None:
-        what = f"waveform {place}"
+    def check(self, wave: Any, what: str) -> None:
+        """Refuse a waveform that cannot be recognised; ``what`` names it in the message.
+
+        Raises:
+            DataError: It is empty, too short, not one-dimensional or not finite.
+        """
         if wave.ndim != 1:
             raise DataError(f"{what} is not one-dimensional.", got=f"shape {tuple(wave.shape)}", want="(N,)")
         if len(wave) < self.min_samples:

@@ -1,0 +1,28 @@
+"""``espnet-ee cost``: GFLOPs up to each exit of a configured model, per second of audio."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("config", help="config.yaml written by training (no checkpoint is needed)")
+    parser.add_argument("--seconds", type=float, default=10.0, help="length of the utterance")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the table."""
+    from espnet_ee.host.inference import config_cost
+
+    cost, layers, seconds = config_cost(Path(args.config), args.seconds)
+    full = cost.until(len(layers) - 1, reads_posteriors=True)
+    print(f"GFLOPs per second of audio, counted from the waveform, {seconds:.1f} s utterance")
+    print(f"{'up to':<12}{'GFLOPs/s':>10}{'share':>8}   head and scoring")
+    print(f"{'block 1':<12}{cost.floor_gflops / seconds:>10.3f}{cost.floor_gflops / full:>8.1%}")
+    for index, layer in enumerate(layers):
+        total = cost.until(index, reads_posteriors=True)
+        head = cost.head_gflops[index] / seconds
+        print(f"{f'exit {layer}':<12}{total / seconds:>10.3f}{total / full:>8.1%}{head:>19.4f}")
+    return 0

@@ -1,0 +1,173 @@
+"""Decode a Kaldi data directory at every exit: texts per exit, the policy's choice, the run record."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from espnet_ee.data.kaldi import read_table, some
+from espnet_ee.errors import DataError
+from espnet_ee.host.compat import DatadirWriter, espnet_version
+from espnet_ee.host.feeding import Feeder
+from espnet_ee.host.inference import AllExits, EarlyExitSpeech2Text
+from espnet_ee.policies import ExitPolicy, build_policy, policy_names
+from espnet_ee.records import ExitHypothesis, RecordHeader, RecordWriter, UtteranceRecord
+from espnet_ee.replay import first_exit
+from espnet_ee.version import __version__
+
+
+@dataclass(frozen=True)
+class DecodeJob:
+    """What to decode and where to write it.
+
+    Attributes:
+        wav_scp: Utterance id to audio file.
+        out: Output folder.
+        key_file: Ids to decode, first word of each line; None takes all.
+        policy: Chooses what goes to ``1best_recog``.
+        threshold: In the policy's unit.
+        seed: Recorded; greedy decoding draws nothing at random.
+    """
+
+    wav_scp: Path
+    out: Path
+    key_file: Path | None
+    policy: ExitPolicy
+    threshold: float
+    seed: int
+
+
+def decode_set(asr: EarlyExitSpeech2Text, job: DecodeJob) -> Mapping[str, DataError]:
+    """Decode every exit of every utterance and write all results.
+
+    Returns:
+        The utterances that could not be read, each with its error; the others are done.
+
+    Raises:
+        DataError: The directory is empty or its files disagree.
+    """
+    paths, refs, speakers = _read_job(job)
+    rules = [build_policy(name) for name in policy_names()]
+    if job.policy.name not in policy_names():
+        rules.append(job.policy)
+    feeder = Feeder(asr, paths)
+    results: dict[str, AllExits] = {}
+    for batch in feeder:
+        if batch:
+            decoded = asr.all_exits([fed.samples for fed in batch], rules)
+            results.update(zip((fed.utt_id for fed in batch), decoded, strict=True))
+    done = {utt_id: results[utt_id] for utt_id in paths if utt_id in results}
+    _write_texts(asr, job, done)
+    with RecordWriter(job.out / "record.jsonl.gz", _header(asr, job, rules, done)) as writer:
+        for utt_id, result in done.items():
+            writer.write(_record(utt_id, result, refs.get(utt_id), speakers.get(utt_id)))
+    return feeder.failures
+
+
+def _read_job(job: DecodeJob) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
+    """Audio paths, references and speakers of the utterances to decode."""
+    paths = read_table(job.wav_scp)
+    if not paths:
+        raise DataError(f"{job.wav_scp} is empty.", want="a line '<utterance id> <file>' for each")
+    beside = {
+        name: read_table(path) if (path := job.wav_scp.parent / name).exists() else {}
+        for name in ("text", "utt2spk")
+    }
+    for name, table in beside.items():
+        extra = set(table) - set(paths)
+        if extra:
+            raise DataError(
+                f"{job.wav_scp.parent}: utterance ids in {name} but not in wav.scp.",
+                got=some(extra),
+                fix=f"python -m espnet_ee.data.kaldi --fix {job.wav_scp.parent}",
+            )
+    if job.key_file is not None:
+        keys = list(read_table(job.key_file))
+        unknown = [key for key in keys if key not in paths]
+        if unknown:
+            raise DataError(f"{job.key_file} has ids that {job.wav_scp} lacks.", got=some(unknown))
+        paths = {key: paths[key] for key in keys}
+    return paths, beside["text"], beside["utt2spk"]
+
+
+def _write_texts(asr: EarlyExitSpeech2Text, job: DecodeJob, done: Mapping[str, AllExits]) -> None:
+    for index, layer in enumerate(asr.exit_layers):
+        chosen = dict.fromkeys(done, index)
+        _write_exit(asr, job.out / f"exit{layer:02d}" / "1best_recog", done, chosen)
+    _write_exit(asr, job.out / "1best_recog", done, _choose(job, done))
+
+
+def _choose(job: DecodeJob, done: Mapping[str, AllExits]) -> dict[str, int]:
+    """Exit index of each utterance under the job's policy."""
+    if not done:
+        return {}
+    scores = [[e.scores[job.policy.name] for e in result.exits] for result in done.values()]
+    picks = first_exit(torch.tensor(scores).numpy(), job.threshold)
+    return dict(zip(done, picks.tolist(), strict=True))
+
+
+def _write_exit(
+    asr: EarlyExitSpeech2Text, folder: Path, done: Mapping[str, AllExits], chosen: Mapping[str, int]
+) -> None:
+    """ESPnet's four files for one choice of exits."""
+    with DatadirWriter(folder) as writer:
+        for utt_id, result in done.items():
+            index = chosen[utt_id]
+            path = result.exits[index].path
+            tokens = [asr.token_list[token] for token in path.tokens]
+            writer["text"][utt_id] = result.texts[index]
+            writer["token"][utt_id] = " ".join(tokens)
+            writer["token_int"][utt_id] = " ".join(map(str, path.tokens))
+            writer["score"][utt_id] = str(path.log_prob)
+
+
+def _record(
+    utt_id: str, result: AllExits, reference: str | None, speaker: str | None
+) -> UtteranceRecord:
+    return UtteranceRecord(
+        utt_id=utt_id,
+        speaker=speaker,
+        ref=reference,
+        seconds=result.seconds,
+        frames=result.exits[0].frames,
+        body_gflops=result.cost.body_gflops,
+        head_gflops=result.cost.head_gflops,
+        exits=tuple(
+            ExitHypothesis(text, exit.path.tokens, exit.scores)
+            for text, exit in zip(result.texts, result.exits, strict=True)
+        ),
+    )
+
+
+def _header(
+    asr: EarlyExitSpeech2Text,
+    job: DecodeJob,
+    rules: Sequence[ExitPolicy],
+    done: Mapping[str, AllExits],
+) -> RecordHeader:
+    seconds = sum(result.seconds for result in done.values())
+    floor = sum(result.cost.floor_gflops for result in done.values())
+    return RecordHeader(
+        set_name=job.wav_scp.parent.name,
+        exits=asr.exit_layers,
+        num_layers=asr.exit_layers[-1],
+        policies={rule.name: rule.unit for rule in rules},
+        config=str(asr.loaded.config),
+        checkpoint_path=str(asr.loaded.checkpoint),
+        checkpoint_sha256=asr.loaded.sha256,
+        versions={
+            "python": platform.python_version(),
+            "torch": importlib.metadata.version("torch"),
+            "espnet": espnet_version(),
+            "espnet_ee": __version__,
+        },
+        seed=job.seed,
+        threads=torch.get_num_threads(),
+        num_parameters=asr.num_parameters,
+        floor_gflops_per_second=floor / seconds if seconds else None,
+    )

@@ -1,0 +1,68 @@
+"""Audio files to batches of waveforms; a bad file is set aside and the others go on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import soundfile
+
+from espnet_ee.data.audio import Samples, read_audio
+from espnet_ee.decoding.batching import length_sorted_batches
+from espnet_ee.errors import DataError
+from espnet_ee.host.inference import MAX_PADDED_SEC, EarlyExitSpeech2Text
+from espnet_ee.progress import with_progress
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class FedUtterance:
+    """One readable utterance."""
+
+    utt_id: str
+    samples: Samples
+
+
+class Feeder:
+    """Reads files in batches of similar length.
+
+    Attributes:
+        failures: Utterance id to error, filled while iterating.
+    """
+
+    def __init__(self, asr: EarlyExitSpeech2Text, paths: Mapping[str, str]) -> None:
+        self._asr, self._paths = asr, dict(paths)
+        self.failures: dict[str, DataError] = {}
+
+    def __iter__(self) -> Iterator[list[FedUtterance]]:
+        return with_progress(self._batches(), len(self._paths), "utterances")
+
+    def _batches(self) -> Iterator[list[FedUtterance]]:
+        ids = list(self._paths)
+        seconds = [_seconds(self._paths[utt_id]) for utt_id in ids]
+        for places in length_sorted_batches(seconds, self._asr.batch_size, MAX_PADDED_SEC):
+            yield [fed for place in places if (fed := self._read(ids[place])) is not None]
+
+    def _read(self, utt_id: str) -> FedUtterance | None:
+        path = self._paths[utt_id]
+        try:
+            audio = read_audio(path, self._asr.sample_rate)
+            self._asr.check(audio.samples, path)
+        except DataError as error:
+            self.failures[utt_id] = error
+            logger.error("%s", error)
+            return None
+        if audio.notes:
+            logger.info("%s: %s", path, ", ".join(audio.notes))
+        return FedUtterance(utt_id, audio.samples)
+
+
+def _seconds(path: str) -> float:
+    """Length from the header; 0 for what cannot be opened, whose error comes when it is read."""
+    try:
+        return float(soundfile.info(str(Path(path))).duration)
+    except (soundfile.LibsndfileError, OSError):
+        return 0.0
