@@ -83,5 +83,5 @@ def test_a_far_label_gets_a_line_to_its_point():
 
 def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ConfigError, match=r"needs matplotlib(.|\n)*pip install matplotlib"):
+    with pytest.raises(ConfigError, match=r"needs matplotlib(.|\n)*espnet-ee\[report\]"):
         figure.check_matplotlib()

@@ -79,7 +79,8 @@ def check_matplotlib() -> None:
         import matplotlib  # noqa: F401
     except ImportError as error:
         raise ConfigError(
-            "The figure needs matplotlib, which is not installed.", fix="pip install matplotlib"
+            "The figure needs matplotlib, which is not installed.",
+            fix="pip install 'espnet-ee[report]'",
         ) from error
 
 
