@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import ROUND_FLOOR, Context
 
 import numpy as np
 
@@ -129,20 +130,31 @@ def policy_scores(record: Record, policy: str) -> FloatArray:
     return np.array(rows, dtype=np.float64).reshape(len(rows), len(exits))
 
 
-def pool(sets: Sequence[ScoredSet]) -> ScoredSet:
-    """Join several sets of one model, for instance dev_clean and dev_other.
+def check_same_model(sets: Sequence[ScoredSet]) -> None:
+    """Refuse sets that one threshold cannot serve.
 
     Raises:
         DataError: The sets have different exits, policies or checkpoints.
     """
-    first = sets[0]
-    for other in sets[1:]:
-        if _model_of(other.header) != _model_of(first.header):
+    first = sets[0].header
+    for other in (item.header for item in sets[1:]):
+        if _model_of(other) != _model_of(first):
             raise DataError(
-                f"Sets {first.header.set_name} and {other.header.set_name} are of two models.",
-                got=f"{_model_of(first.header)} and {_model_of(other.header)}",
+                f"Sets {first.set_name} and {other.set_name} were decoded by different models.",
+                got=f"{_model_of(first)} and {_model_of(other)}",
                 want="the same checkpoint, exits and policies",
+                fix="decode both again with one checkpoint",
             )
+
+
+def pool(sets: Sequence[ScoredSet]) -> ScoredSet:
+    """Join several sets of one model, for instance dev_clean and dev_other.
+
+    Raises:
+        DataError: The sets are of different models.
+    """
+    check_same_model(sets)
+    first = sets[0]
     return ScoredSet(
         header=first.header,
         words=_stack([item.words for item in sets]),
@@ -235,7 +247,8 @@ def threshold_grid(scores: FloatArray, points: int = 50) -> FloatArray:
     """Choose thresholds that spread over what the scores can decide.
 
     Quantiles of the finite scores of all exits but the last, which stops anyway; every
-    distinct score if there are fewer than ``points``.
+    distinct score if there are fewer than ``points``. They are rounded down to 6 digits, so
+    that a threshold typed from a table stops exactly the same utterances.
 
     Args:
         scores: ``(U, E)``.
@@ -255,4 +268,10 @@ def threshold_grid(scores: FloatArray, points: int = 50) -> FloatArray:
         levels = np.linspace(0.0, 1.0, points - 2)
         finite = deciding[np.isfinite(deciding)]
         distinct = np.unique(np.quantile(finite, levels, method="inverted_cdf"))
-    return np.concatenate([[-np.inf], distinct, [np.inf]])
+    typed = np.unique([_round_down(score) for score in distinct])
+    return np.concatenate([[-np.inf], typed, [np.inf]])
+
+
+def _round_down(value: float) -> float:
+    """Return ``value`` or the next lower number of 6 significant digits."""
+    return float(Context(prec=6, rounding=ROUND_FLOOR).create_decimal_from_float(float(value)))

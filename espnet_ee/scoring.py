@@ -71,7 +71,7 @@ def _count(
 
 def _edits(pairs: Sequence[tuple[str, str]], unit: str) -> IntArray:
     """Return hits, substitutions, deletions and insertions of each pair, ``(N, 4)``."""
-    import jiwer  # noqa: PLC0415 -- half a second that other commands need not pay
+    import jiwer  # half a second that other commands need not pay
 
     process: Any = jiwer.process_words if unit == "words" else jiwer.process_characters
     counts = np.zeros((len(pairs), 4), dtype=np.int64)

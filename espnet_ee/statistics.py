@@ -81,7 +81,7 @@ def _groups(speakers: Sequence[str | None]) -> tuple[IntArray, str]:
 
 def _percentiles(grouped: FloatArray, seed: int) -> tuple[FloatArray, FloatArray]:
     """Bootstrap the rates ``grouped[:-1] / grouped[-1]``, columns being the units drawn."""
-    from scipy.stats import bootstrap  # noqa: PLC0415 -- a second that --help need not pay
+    from scipy.stats import bootstrap  # a second that --help need not pay
 
     size = grouped.shape[1]
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
-from espnet_ee.records import ExitHypothesis, Record, RecordHeader, UtteranceRecord
+from espnet_ee.records import ExitHypothesis, Record, RecordHeader, RecordWriter, UtteranceRecord
 
 WORDS = tuple(f"{first}{second}" for first in "BDFGKLMNPRST" for second in ("AY", "EE", "OW", "UH"))
 
 
-def make_header(set_name: str = "test", exits: Sequence[int] = (2, 4, 6), **changes) -> RecordHeader:
+def make_header(
+    set_name: str = "test", exits: Sequence[int] = (2, 4, 6), **changes
+) -> RecordHeader:
     header = RecordHeader(
         set_name=set_name,
         exits=tuple(exits),
@@ -62,8 +65,10 @@ def _make_utterance(number, header, rng, speakers, words, noise) -> UtteranceRec
         kept = {name: scores.get(name, rng.random()) for name in header.policies}
         tokens = tuple(int(token) for token in rng.integers(1, 500, 2 * len(text)))
         hypotheses.append(ExitHypothesis(" ".join(filter(None, text)), tokens, kept))
-    body = [seconds * (header.floor_gflops_per_second or 0.0) + 0.08 * seconds * layer
-            for layer in header.exits]
+    body = [
+        seconds * (header.floor_gflops_per_second or 0.0) + 0.08 * seconds * layer
+        for layer in header.exits
+    ]
     speaker = f"spk{number % speakers:02d}"
     return UtteranceRecord(
         utt_id=f"{speaker}-{number:05d}",
@@ -83,3 +88,34 @@ def _err(word: str, rng: np.random.Generator) -> str:
     if kind == 0:
         return ""
     return f"{word} {rng.choice(WORDS)}" if kind == 1 else str(rng.choice(WORDS))
+
+
+def save(record: Record, path: str | Path) -> Path:
+    """Write ``record`` and return its path."""
+    with RecordWriter(path, record.header) as writer:
+        for utterance in record.utterances:
+            writer.write(utterance)
+    return Path(path)
+
+
+def table_record(texts: Sequence[Sequence[str]], references: Sequence[str], **scores) -> Record:
+    """Make a record with the given texts (U, E), and optionally scores (U, E) by policy."""
+    exits = tuple(range(1, len(texts[0]) + 1))
+    header = make_header(exits=exits, policies=dict.fromkeys(scores, "unit"))
+    utterances = tuple(
+        UtteranceRecord(
+            utt_id=f"utt{row}",
+            speaker=None,
+            ref=reference,
+            seconds=1.0 + row,
+            frames=10,
+            body_gflops=tuple(2.0 * layer for layer in exits),
+            head_gflops=(0.5,) * len(exits),
+            exits=tuple(
+                ExitHypothesis(text, (), {name: table[row][e] for name, table in scores.items()})
+                for e, text in enumerate(texts[row])
+            ),
+        )
+        for row, reference in enumerate(references)
+    )
+    return Record(header, utterances)

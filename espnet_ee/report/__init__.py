@@ -1,0 +1,1 @@
+"""What a reader sees: tables, figure and RESULTS.md of an experiment."""

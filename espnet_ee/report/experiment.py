@@ -1,0 +1,87 @@
+"""The decoded sets of an experiment: ``EXP/<inference_tag>/<set>/record.jsonl.gz``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from espnet_ee.baselines import fixed_exits
+from espnet_ee.errors import DataError
+from espnet_ee.records import read_record
+from espnet_ee.replay import OperatingPoint, ScoredSet, score_set
+from espnet_ee.statistics import Intervals, error_rate_intervals
+
+RECORD = "record.jsonl.gz"
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One set decoded by one experiment under one inference tag, scored at every exit."""
+
+    experiment: str
+    tag: str
+    set_name: str
+    scored: ScoredSet
+    fixed: tuple[OperatingPoint, ...]
+
+    @property
+    def is_dev(self) -> bool:
+        """Whether thresholds may be chosen here: ``dev``, ``dev_clean``, ``train_dev``."""
+        return "dev" in self.set_name.split("_")
+
+
+def load_experiment(folder: str | Path, label: str = "") -> list[Decoded]:
+    """Read and score every record of an experiment, sorted by tag and set.
+
+    Args:
+        folder: The experiment, for instance ``exp/asr_train_ee``.
+        label: Its name in tables and figures; default: the folder's name.
+
+    Raises:
+        DataError: The folder holds no record at the expected place.
+    """
+    folder = Path(folder)
+    paths = sorted(folder.glob(f"*/*/{RECORD}"))
+    if not paths:
+        raise DataError(
+            f"No record below {folder}.",
+            want=f"{folder}/<inference_tag>/<set>/{RECORD}",
+            fix="decode first (stage 12), and name one experiment, such as exp/asr_train_ee",
+        )
+    found = []
+    for path in paths:
+        scored = score_set(read_record(path))
+        found.append(
+            Decoded(
+                experiment=label or folder.resolve().name,
+                tag=path.parent.parent.name,
+                set_name=path.parent.name,
+                scored=scored,
+                fixed=tuple(fixed_exits(scored)),
+            )
+        )
+    return found
+
+
+def word_intervals(scored: ScoredSet, points: Sequence[OperatingPoint], seed: int) -> Intervals:
+    """Return the 95 % intervals of the WER of each point."""
+    errors = _picked(scored.words.errors, points)
+    return error_rate_intervals(errors, scored.words.lengths, scored.speakers, seed)
+
+
+def character_intervals(
+    scored: ScoredSet, points: Sequence[OperatingPoint], seed: int
+) -> Intervals:
+    """Return the 95 % intervals of the CER of each point."""
+    errors = _picked(scored.characters.errors, points)
+    return error_rate_intervals(errors, scored.characters.lengths, scored.speakers, seed)
+
+
+def _picked(
+    errors: np.ndarray[tuple[int, ...], np.dtype[np.int64]], points: Sequence[OperatingPoint]
+) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """Return the errors (U, E) of each point's picks, ``(P, U)``."""
+    return np.stack([errors[np.arange(len(errors)), point.picks] for point in points])

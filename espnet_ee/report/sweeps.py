@@ -1,0 +1,192 @@
+"""A sweep of thresholds over records, as table, CSV or JSON."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from espnet_ee.baselines import SAFE_ORACLE, mix_hull, mix_wer, overthinking, safe_oracle
+from espnet_ee.errors import ConfigError
+from espnet_ee.replay import LAYER, OperatingPoint, ScoredSet, sweep, threshold_grid
+from espnet_ee.report.experiment import word_intervals
+from espnet_ee.report.summary import plain_table
+from espnet_ee.report.tables import format_threshold
+from espnet_ee.statistics import Intervals
+
+FORMATS = ("table", "csv", "json")
+
+_COLUMNS = (
+    "set",
+    "policy",
+    "threshold",
+    "wer",
+    "wer_low",
+    "wer_high",
+    "cer",
+    "mix_wer",
+    "mean_layer",
+    "mean_exit_index",
+    "gflops_per_second",
+    "histogram",
+)
+_TITLES = (
+    "set",
+    "policy",
+    "threshold",
+    "WER %",
+    "95 % interval",
+    "CER %",
+    "mix %",
+    "layer",
+    "exit",
+    "GFLOPs/s",
+    "utterances per exit",
+)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """All operating points of one set: fixed exits, policies, safe oracle."""
+
+    name: str
+    scored: ScoredSet
+    points: tuple[OperatingPoint, ...]
+    mix_wers: tuple[float, ...]
+    intervals: Intervals
+
+
+def run_sweep(
+    name: str,
+    scored: ScoredSet,
+    policies: Sequence[str],
+    *,
+    thresholds: Sequence[float] | None = None,
+    grid_points: int = 50,
+    seed: int = 0,
+) -> Sweep:
+    """Replay each policy at the given thresholds, or at a grid of its own scores.
+
+    Raises:
+        ConfigError: A policy that the record does not hold.
+    """
+    fixed = sweep(scored, LAYER, scored.layers.astype(float).tolist())
+    points = list(fixed)
+    for policy in policies:
+        if policy not in scored.scores:
+            raise ConfigError(
+                f"The record of {name} has no scores of this policy.",
+                got=policy,
+                want=", ".join(scored.scores),
+            )
+        grid = thresholds or threshold_grid(scored.scores[policy], grid_points).tolist()
+        points += sweep(scored, policy, grid)
+    points.append(safe_oracle(scored))
+    hull = mix_hull(fixed)
+    mixes = tuple(mix_wer(hull, point.gflops_per_second) for point in points)
+    return Sweep(name, scored, tuple(points), mixes, word_intervals(scored, points, seed))
+
+
+def sweeps_text(sweeps: Sequence[Sweep], form: str) -> str:
+    """Return the sweeps in one of ``FORMATS``."""
+    if form == "csv":
+        return _csv(sweeps)
+    if form == "json":
+        return json.dumps([_json(item) for item in sweeps], indent=1) + "\n"
+    return _table(sweeps)
+
+
+def _rows(item: Sweep) -> list[dict[str, Any]]:
+    return [
+        {
+            "set": item.name,
+            "policy": point.policy,
+            "threshold": point.threshold,
+            "wer": point.wer,
+            "wer_low": float(item.intervals.low[index]),
+            "wer_high": float(item.intervals.high[index]),
+            "cer": point.cer,
+            "mix_wer": item.mix_wers[index],
+            "mean_layer": point.mean_layer,
+            "mean_exit_index": point.mean_exit_index,
+            "gflops_per_second": point.gflops_per_second,
+            "histogram": list(point.histogram),
+        }
+        for index, point in enumerate(item.points)
+    ]
+
+
+def _csv(sweeps: Sequence[Sweep]) -> str:
+    """Rates are fractions; an empty cell is a baseline without threshold or mix."""
+    target = io.StringIO()
+    writer = csv.DictWriter(target, _COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for item in sweeps:
+        for row in _rows(item):
+            histogram = " ".join(map(str, row["histogram"]))
+            known = {key: "" if _is_nan(value) else value for key, value in row.items()}
+            writer.writerow({**known, "histogram": histogram})
+    return target.getvalue()
+
+
+def _json(item: Sweep) -> Mapping[str, Any]:
+    """Infinite thresholds are the strings ``-inf`` and ``inf``, as ``float()`` reads them."""
+    shares = overthinking(item.scored)
+    return {
+        "set": item.name,
+        "exits": list(item.scored.header.exits),
+        "checkpoint_sha256": item.scored.header.checkpoint_sha256,
+        "policies": dict(item.scored.header.policies),
+        "interval": item.intervals.method,
+        "overthinking": {"strictly_better": shares.strictly_better, "no_worse": shares.no_worse},
+        "points": [
+            {key: _json_value(value) for key, value in row.items() if key != "set"}
+            for row in _rows(item)
+        ],
+    }
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    return value
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and math.isnan(value)
+
+
+def _table(sweeps: Sequence[Sweep]) -> str:
+    rows: list[Sequence[str]] = [_TITLES]
+    for item in sweeps:
+        rows += [_cells(row) for row in _rows(item)]
+    text = plain_table(rows)
+    for item in sweeps:
+        shares = overthinking(item.scored)
+        text += (
+            f"\n{item.name}: 95 % intervals by {item.intervals.method}; "
+            f"exits after layers {', '.join(map(str, item.scored.header.exits))}; "
+            f"overthinking {100 * shares.strictly_better:.1f} %\n"
+        )
+    return text
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    fixed = _is_nan(row["threshold"])
+    return [
+        row["set"],
+        row["policy"],
+        "" if fixed else format_threshold(row["threshold"]),
+        f"{100 * row['wer']:.2f}",
+        f"{100 * row['wer_low']:.2f} - {100 * row['wer_high']:.2f}",
+        f"{100 * row['cer']:.2f}",
+        "" if row["policy"] == SAFE_ORACLE else f"{100 * row['mix_wer']:.2f}",
+        f"{row['mean_layer']:.2f}",
+        f"{row['mean_exit_index']:.2f}",
+        f"{row['gflops_per_second']:.3f}",
+        " ".join(map(str, row["histogram"])),
+    ]
