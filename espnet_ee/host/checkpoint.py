@@ -88,7 +88,10 @@ def read_training_config(config: Path) -> argparse.Namespace:
             f"{config} is not a training configuration.", got=f"no {', '.join(sorted(missing))}"
         )
     # Training writes paths relative to the recipe folder.
-    for holder, key in ((settings, "bpemodel"), (settings.get("normalize_conf") or {}, "stats_file")):
+    for holder, key in (
+        (settings, "bpemodel"),
+        (settings.get("normalize_conf") or {}, "stats_file"),
+    ):
         if holder.get(key):
             holder[key] = str(_from_recipe(Path(holder[key]), config))
     return argparse.Namespace(**settings)
@@ -154,7 +157,11 @@ def check_states(found: dict[str, Any], wanted: dict[str, Any], checkpoint: Path
         return
     parts = [
         f"{len(keys)} {title}: {'; '.join(keys[:SHOWN_KEYS])}{'; ...' if len(keys) > SHOWN_KEYS else ''}"
-        for title, keys in (("missing", missing), ("unexpected", extra), ("of another shape", shapes))
+        for title, keys in (
+            ("missing", missing),
+            ("unexpected", extra),
+            ("of another shape", shapes),
+        )
         if keys
     ]
     fix = "use the config.yaml that lies beside the checkpoint"

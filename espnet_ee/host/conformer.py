@@ -101,7 +101,9 @@ class EarlyExitConformerEncoder(EarlyExitEncoder):
             )
         if cnn_module_kernel % 2 == 0:
             raise ConfigError(
-                "encoder_conf.cnn_module_kernel is even.", got=str(cnn_module_kernel), want="an odd number"
+                "encoder_conf.cnn_module_kernel is even.",
+                got=str(cnn_module_kernel),
+                want="an odd number",
             )
         if exit_layers and interctc_layer_idx and list(exit_layers) != list(interctc_layer_idx):
             raise ConfigError(
@@ -172,7 +174,9 @@ class EarlyExitConformerEncoder(EarlyExitEncoder):
 
     def _stem_one_by_one(self, features: Tensor, lengths: Tensor) -> Tensor:
         """On a CPU the feature maps of one utterance fit its caches, those of a batch do not."""
-        rows = [self.embed(row[None, :n])[0] for row, n in zip(features, lengths.tolist(), strict=True)]
+        rows = [
+            self.embed(row[None, :n])[0] for row, n in zip(features, lengths.tolist(), strict=True)
+        ]
         return nn.utils.rnn.pad_sequence(rows, batch_first=True)
 
     def block_context(self, frames: Frames) -> BlockContext:
@@ -245,7 +249,9 @@ def _choose(option: str, value: str, allowed: Sequence[str]) -> None:
 
 
 def _per_block(option: str, value: float | Sequence[float], num_blocks: int) -> list[float]:
-    rates = [float(value)] * num_blocks if isinstance(value, int | float) else [float(v) for v in value]
+    rates = (
+        [float(value)] * num_blocks if isinstance(value, int | float) else [float(v) for v in value]
+    )
     if len(rates) != num_blocks or any(not 0.0 <= rate < 1.0 for rate in rates):
         raise ConfigError(
             f"encoder_conf.{option} needs one rate in [0, 1) or one per block.",

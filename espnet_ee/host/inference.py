@@ -16,7 +16,13 @@ from espnet_ee.cost import CostModel, LogMelFrontend, UtteranceCost, total_score
 from espnet_ee.decoding.batching import length_sorted_batches
 from espnet_ee.decoding.early_exit import Decision, ScoredExit, decode_all, decode_until_good
 from espnet_ee.errors import DataError
-from espnet_ee.host.checkpoint import LoadedModel, find_checkpoint, load_model
+from espnet_ee.host.checkpoint import (
+    LoadedModel,
+    build_model,
+    find_checkpoint,
+    load_model,
+    read_training_config,
+)
 from espnet_ee.host.compat import TokenIDConverter, build_tokenizer
 from espnet_ee.nn.packed import pack_for_inference
 from espnet_ee.policies import ExitPolicy, build_policy, policy_names
@@ -89,7 +95,11 @@ class EarlyExitSpeech2Text:
 
     @classmethod
     def from_exp(
-        cls, exp: str | Path, checkpoint: str | Path | None = None, device: str = "cpu", batch_size: int = 16
+        cls,
+        exp: str | Path,
+        checkpoint: str | Path | None = None,
+        device: str = "cpu",
+        batch_size: int = 16,
     ) -> EarlyExitSpeech2Text:
         """The model of an experiment folder.
 
@@ -145,7 +155,9 @@ class EarlyExitSpeech2Text:
         cost_model = self.cost_model([rule])
         for places, features, lengths, seconds in self._batches(waves):
             decisions = decode_until_good(self.model, features, lengths, rule, threshold, compact)
-            for place, decision, n, sec in zip(places, decisions, lengths.tolist(), seconds, strict=True):
+            for place, decision, n, sec in zip(
+                places, decisions, lengths.tolist(), seconds, strict=True
+            ):
                 cost = cost_model.utterance(n).until(decision.exit_index, rule.reads_posteriors)
                 results[place] = self._recognition(decision, cost, sec)
         return [results[place] for place in sorted(results)]
@@ -167,7 +179,9 @@ class EarlyExitSpeech2Text:
         cost_model = self.cost_model(rules)
         for places, features, lengths, seconds in self._batches(waves):
             decoded = decode_all(self.model, features, lengths, rules)
-            for place, exits, n, sec in zip(places, decoded, lengths.tolist(), seconds, strict=True):
+            for place, exits, n, sec in zip(
+                places, decoded, lengths.tolist(), seconds, strict=True
+            ):
                 texts = tuple(self.text_of(e.path.tokens) for e in exits)
                 results[place] = AllExits(texts, tuple(exits), cost_model.utterance(n), sec)
         return [results[place] for place in sorted(results)]
@@ -220,7 +234,9 @@ class EarlyExitSpeech2Text:
             DataError: It is empty, too short, not one-dimensional or not finite.
         """
         if wave.ndim != 1:
-            raise DataError(f"{what} is not one-dimensional.", got=f"shape {tuple(wave.shape)}", want="(N,)")
+            raise DataError(
+                f"{what} is not one-dimensional.", got=f"shape {tuple(wave.shape)}", want="(N,)"
+            )
         if len(wave) < self.min_samples:
             raise DataError(
                 f"{what} is too short.",
@@ -249,3 +265,22 @@ def _log_mel(frontend: Any) -> LogMelFrontend | None:
     if frontend is None:
         return None
     return LogMelFrontend(frontend.stft.n_fft, frontend.hop_length, frontend.output_size())
+
+
+def config_cost(config: Path, seconds: float) -> tuple[UtteranceCost, tuple[int, ...], float]:
+    """Cost of an utterance under a training configuration; weights do not matter.
+
+    Returns:
+        The cost scored by the costliest registered policy, the exit layers, and the seconds counted.
+    """
+    model = build_model(read_training_config(config), config).eval()
+    rules = [build_policy(name) for name in policy_names()]
+    scoring = total_score_flops([rule.score_flops_per_posterior for rule in rules])
+    cost_model = CostModel(
+        model.encoder, model.head_flops, model.vocab_size, scoring, _log_mel(model.frontend)
+    )
+    rate = 16000
+    with torch.inference_mode():
+        samples = torch.zeros(1, int(seconds * rate))
+        _, frames = model.speech_features(samples, torch.tensor([samples.shape[1]]))
+    return cost_model.utterance(int(frames)), model.encoder.exit_layers, seconds

@@ -221,7 +221,9 @@ def _check_parts(
     """Refuse what early exit cannot serve, all problems at once."""
     problems = []
     if not isinstance(encoder, EarlyExitEncoder):
-        problems.append(f"encoder {type(encoder).__name__} has no exits (want encoder: ee_conformer)")
+        problems.append(
+            f"encoder {type(encoder).__name__} has no exits (want encoder: ee_conformer)"
+        )
     if postencoder is not None:
         problems.append("a postencoder sees the last exit only (want postencoder: null)")
     if joint_network is not None:

@@ -33,7 +33,9 @@ class EarlyExitTrainer(Trainer):
         distributed = kwargs["distributed_option"]
         if distributed.distributed and distributed.dist_rank != 0:
             return
-        average_each(Path(options.output_dir), options.best_model_criterion, options.keep_nbest_models)
+        average_each(
+            Path(options.output_dir), options.best_model_criterion, options.keep_nbest_models
+        )
 
 
 def average_each(
@@ -50,7 +52,9 @@ def average_each(
     if not checkpoint.exists():
         return
     reporter = Reporter()
-    reporter.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=False)["reporter"])
+    reporter.load_state_dict(
+        torch.load(checkpoint, map_location="cpu", weights_only=False)["reporter"]
+    )
     sizes = [keep_nbest] if isinstance(keep_nbest, int) else sorted(keep_nbest)
     for criterion in criteria:
         for n in sizes:
@@ -76,9 +80,7 @@ class EarlyExitASRTask(ASRTask):
         )
 
     @classmethod
-    def main(
-        cls, args: argparse.Namespace | None = None, cmd: Sequence[str] | None = None
-    ) -> None:
+    def main(cls, args: argparse.Namespace | None = None, cmd: Sequence[str] | None = None) -> None:
         """Train or collect statistics; unknown keys of ``--config`` are reported before anything runs."""
         check_config_keys(cls.get_parser(), cmd)
         super().main(args=args, cmd=cmd)

@@ -67,10 +67,10 @@ class SelfAttention(nn.Module):
 
 
 class RelativeSelfAttention(SelfAttention):
-    """Self-attention with Transformer-XL relative positions, ESPnet's ``rel_selfattn`` of type ``latest``.
+    """Self-attention with Transformer-XL positions, ESPnet's ``rel_selfattn`` of type ``latest``.
 
-    Terms (a) + (c) of arXiv:1901.02860 section 3.3 are the fused attention's own product; terms (b) + (d)
-    enter as its additive mask. Queries go in chunks, each with the distances it can see: long
+    Terms (a) + (c) of arXiv:1901.02860 section 3.3 are the fused attention's own product; terms
+    (b) + (d) enter as its additive mask. Queries go in chunks, each with the distances it can see: long
     audio costs memory in proportion to its length, not to its square.
     """
 

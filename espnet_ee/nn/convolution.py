@@ -40,9 +40,7 @@ class DepthwiseConv(nn.Conv1d):
     """
 
     def __init__(self, width: int, kernel_size: int) -> None:
-        super().__init__(
-            width, width, kernel_size, padding=(kernel_size - 1) // 2, groups=width
-        )
+        super().__init__(width, width, kernel_size, padding=(kernel_size - 1) // 2, groups=width)
 
     def forward(self, frames: Tensor) -> Tensor:
         """``(B, T, D)`` to ``(B, T, D)``."""

@@ -1,4 +1,4 @@
-"""Sinusoidal positions, absolute and relative (Vaswani et al. 2017; Dai et al. 2019, arXiv:1901.02860)."""
+"""Sinusoidal positions: absolute (arXiv:1706.03762) and relative (arXiv:1901.02860)."""
 
 from __future__ import annotations
 
@@ -49,13 +49,15 @@ class Positions(nn.Module):
         scaled = frames * self.scale
         if not self.relative:
             scaled = scaled + self._lookup(frames.shape[1], frames)
-        return self.dropout(scaled)
+        out: Tensor = self.dropout(scaled)
+        return out
 
     def distances(self, frames: Tensor) -> Tensor | None:
-        """``(2T-1, D)`` embeddings of the distances ``T-1 .. -(T-1)``; None for absolute positions."""
+        """``(2T-1, D)``: distances ``T-1 .. -(T-1)``; None for absolute positions."""
         if not self.relative:
             return None
-        return self.dropout(self._lookup(frames.shape[1], frames))
+        embeddings: Tensor = self.dropout(self._lookup(frames.shape[1], frames))
+        return embeddings
 
     def _lookup(self, num_frames: int, like: Tensor) -> Tensor:
         table = self._table

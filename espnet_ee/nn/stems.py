@@ -1,7 +1,7 @@
 """Stems: features ``(B, T, F)`` to frames ``(B, T', D)`` at a quarter or an eighth of the rate.
 
-Time is convolved without padding in every stem, so each output frame that counts has seen real input
-only: lengths are exact and padding cannot leak (DESIGN law 1).
+Time is convolved without padding in every stem, so each output frame that counts has seen real
+input only: lengths are exact and padding cannot leak from one utterance into another.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Stem(nn.Module, ABC):
     out: nn.Sequential
 
     def output_lengths(self, lengths: Tensor) -> Tensor:
-        """``(B,)`` input frames to ``(B,)`` output frames, exact; negative never, zero if too short."""
+        """``(B,)`` input frames to ``(B,)`` output frames, exact; 0 where too short."""
         for _ in range(self.halvings):
             lengths = (lengths - KERNEL).div(STRIDE, rounding_mode="floor") + 1
         return lengths.clamp(min=0)
@@ -59,7 +59,10 @@ class Stem(nn.Module, ABC):
 
 
 class Conv2dStem(Stem):
-    """ESPnet's ``conv2d``: two full 3 x 3 convolutions, 4x; weights compatible, but a third of all FLOPs."""
+    """ESPnet's ``conv2d``: two full 3 x 3 convolutions, 4x.
+
+    Its weights load, but it takes about a third of all FLOPs.
+    """
 
     halvings = 2
 
@@ -71,8 +74,8 @@ class Conv2dStem(Stem):
             nn.Conv2d(width, width, KERNEL, STRIDE),
             nn.ReLU(),
         )
-        self.conv.to(memory_format=torch.channels_last)
-        self.bins = [halve(features), halve(halve(features))]
+        _channels_last(self.conv)
+        self.width, self.bins = width, [halve(features), halve(halve(features))]
         self.out = nn.Sequential(nn.Linear(width * self.bins[1], width), positions)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -83,10 +86,9 @@ class Conv2dStem(Stem):
     def flops(self, frames: int) -> int:
         """FLOPs for one utterance of ``frames`` input frames (1 MAC = 2 FLOPs)."""
         half, quarter = halve(frames), halve(halve(frames))
-        width = self.out[0].out_features
-        first = half * self.bins[0] * KERNEL**2 * width
-        second = quarter * self.bins[1] * KERNEL**2 * width**2
-        return 2 * (first + second + quarter * self.out[0].in_features * width)
+        first = half * self.bins[0] * KERNEL**2 * self.width
+        second = quarter * self.bins[1] * KERNEL**2 * self.width**2
+        return 2 * (first + second + quarter * self.bins[1] * self.width**2)
 
 
 class Conv1dStem(Stem):
@@ -105,6 +107,7 @@ class Conv1dStem(Stem):
             nn.ReLU(),
             nn.Conv1d(width, width, KERNEL, STRIDE),
         )
+        self.features, self.width = features, width
         self.out = nn.Sequential(nn.Identity(), positions)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -114,20 +117,20 @@ class Conv1dStem(Stem):
     def flops(self, frames: int) -> int:
         """FLOPs for one utterance of ``frames`` input frames (1 MAC = 2 FLOPs)."""
         half, quarter = halve(frames), halve(halve(frames))
-        features, width = self.conv[0].in_channels, self.conv[0].out_channels
-        return 2 * KERNEL * (half * features * width + quarter * width * width)
+        return 2 * KERNEL * (half * self.features * self.width + quarter * self.width**2)
 
 
 class DepthwiseStem(Stem):
-    """Depthwise-separable 2-d convolutions, 4x or 8x, after FastConformer (Rekesh et al., arXiv:2305.05084).
+    """Depthwise-separable 2-d convolutions, 4x or 8x, as FastConformer (arXiv:2305.05084).
 
-    The first layer is a full convolution from one channel; each further one is depthwise 3 x 3, then pointwise.
+    The first layer is a full convolution from one channel; each further one is depthwise 3 x 3,
+    then pointwise.
 
     Args:
         features: ``F`` input bins.
         width: ``D``.
         positions: Ends the stem.
-        channels: Feature maps; a quarter of ``D`` keeps the stem under a tenth of a 12-block encoder.
+        channels: Feature maps; a quarter of ``D`` costs a hundredth of a 12-block encoder.
         halvings: 2 for 4x, 3 for 8x.
     """
 
@@ -142,8 +145,9 @@ class DepthwiseStem(Stem):
             layers.append(nn.Conv2d(channels, channels, KERNEL, STRIDE, groups=channels))
             layers += [nn.Conv2d(channels, channels, 1), nn.ReLU()]
             self.bins.append(halve(self.bins[-1]))
-        self.conv = nn.Sequential(*layers).to(memory_format=torch.channels_last)
-        self.channels = channels
+        self.conv = nn.Sequential(*layers)
+        _channels_last(self.conv)
+        self.channels, self.width = channels, width
         self.out = nn.Sequential(nn.Linear(channels * self.bins[-1], width), positions)
 
     def forward(self, features: Tensor) -> Tensor:
@@ -158,12 +162,16 @@ class DepthwiseStem(Stem):
         for bins in self.bins[1:]:
             frames = halve(frames)
             macs += frames * bins * self.channels * (KERNEL**2 + self.channels)
-        linear = self.out[0]
-        return 2 * (macs + frames * linear.in_features * linear.out_features)
+        return 2 * (macs + frames * self.channels * self.bins[-1] * self.width)
+
+
+def _channels_last(convolutions: nn.Sequential) -> None:
+    """Lay weights out as CPUs convolve fastest; a loaded checkpoint keeps the layout."""
+    convolutions.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def _as_image(features: Tensor) -> Tensor:
-    """``(B, T, F)`` to ``(B, 1, T, F)`` in channels-last layout, the fast one for convolutions on CPUs."""
+    """``(B, T, F)`` to ``(B, 1, T, F)`` in channels-last layout."""
     return features.unsqueeze(1).contiguous(memory_format=torch.channels_last)
 
 

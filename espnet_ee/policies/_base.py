@@ -18,8 +18,8 @@ class Evidence:
     Attributes:
         exit_index: Counts exits from 0.
         layer: Counts blocks from 1.
-        log_probs: ``(B, T, V)`` CTC log-probabilities, blank first; meaningless on padding. None for a policy
-            that declares ``reads_posteriors = False``: the head is then not run.
+        log_probs: ``(B, T, V)`` CTC log-probabilities, blank first; meaningless on padding. None
+            for a policy that declares ``reads_posteriors = False``: the head is then not run.
         lengths: ``(B,)`` real frames, at least 1.
     """
 

@@ -16,8 +16,8 @@ from espnet_ee.policies._base import Evidence, ExitPolicy
 class Entropy(ExitPolicy):
     """Minus the mean frame entropy, in nats per frame.
 
-    Source: BranchyNet (arXiv:1709.01686); for CTC exits arXiv:2309.09546 and 2204.06328, whose thresholds
-    are divided by the vocabulary size V: a published S is ``-S * V`` here.
+    Source: BranchyNet (arXiv:1709.01686); for CTC exits arXiv:2309.09546 and 2204.06328, whose
+    thresholds are divided by the vocabulary size V: a published S is ``-S * V`` here.
     """
 
     name: ClassVar[str] = "entropy"
