@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="experiment with <inference_tag>/<set>/record.jsonl.gz below it",
     )
     parser.add_argument(
-        "--output", metavar="DIR", help="where RESULTS.md and the figure go (default: EXP)"
+        "--output", metavar="DIR", help="where RESULTS.md and the figure go, EXP if not given"
     )
     parser.add_argument(
         "--compare",
@@ -37,9 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="also show the fixed exits of another experiment; may be repeated",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, help="seed of the bootstrap intervals (default: 0)"
-    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap intervals")
 
 
 def run(args: argparse.Namespace) -> int:

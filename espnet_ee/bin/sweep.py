@@ -23,11 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         metavar="NAME",
-        help="policies to replay (default: all in the record)",
+        help="policies to replay, all in the record if not given",
     )
-    parser.add_argument(
-        "--points", type=int, default=50, help="thresholds per policy (default: %(default)s)"
-    )
+    parser.add_argument("--points", type=int, default=50, help="thresholds per policy")
     parser.add_argument(
         "--thresholds",
         metavar="A,B,...",
@@ -40,13 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format",
         choices=FORMATS,
         default="table",
-        help="(default: %(default)s); rates in csv and json are fractions",
+        help="rates in csv and json are fractions",
     )
     parser.add_argument("--output", metavar="FILE", help="write there instead of the terminal")
     parser.add_argument("--figure", metavar="PNG", help="also draw WER against cost")
-    parser.add_argument(
-        "--seed", type=int, default=0, help="seed of the bootstrap intervals (default: 0)"
-    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap intervals")
 
 
 def run(args: argparse.Namespace) -> int:
