@@ -124,7 +124,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `espnet-ee` with these words, or those of the command line; return the exit code."""
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.ERROR)
     logging.getLogger("espnet_ee").setLevel(logging.INFO)
     try:
         code = run(sys.argv[1:] if arguments is None else list(arguments))
@@ -140,3 +140,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Python flushes stdout once more at its end; let that go nowhere instead of complaining.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_BROKEN_PIPE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from espnet_ee.data.kaldi import read_table, some
@@ -52,9 +53,8 @@ def decode_set(asr: EarlyExitSpeech2Text, job: DecodeJob) -> Mapping[str, DataEr
         DataError: The directory is empty or its files disagree.
     """
     paths, refs, speakers = _read_job(job)
-    rules = [build_policy(name) for name in policy_names()]
-    if job.policy.name not in policy_names():
-        rules.append(job.policy)
+    # Depth is no evidence: replay knows the layers from the header.
+    rules = [rule for name in policy_names() if (rule := build_policy(name)).reads_posteriors]
     feeder = Feeder(asr, paths)
     results: dict[str, AllExits] = {}
     for batch in feeder:
@@ -104,11 +104,13 @@ def _write_texts(asr: EarlyExitSpeech2Text, job: DecodeJob, done: Mapping[str, A
 
 def _choose(job: DecodeJob, done: Mapping[str, AllExits]) -> dict[str, int]:
     """Exit index of each utterance under the job's policy."""
-    if not done:
-        return {}
-    scores = [[e.scores[job.policy.name] for e in result.exits] for result in done.values()]
-    picks = first_exit(torch.tensor(scores).numpy(), job.threshold)
-    return dict(zip(done, picks.tolist(), strict=True))
+    name = job.policy.name
+    scores = [
+        [exit.scores.get(name, float(exit.layer)) for exit in result.exits]
+        for result in done.values()
+    ]
+    picks = first_exit(np.array(scores), job.threshold) if scores else []
+    return {utt_id: int(pick) for utt_id, pick in zip(done, picks, strict=True)}
 
 
 def _write_exit(
