@@ -32,15 +32,16 @@ DIRECT = [
     "jiwer>=4.0,<5",
     "numpy>=2.0",
     "pyyaml>=6.0",
-    "scipy>=1.11",
+    "scipy>=1.15",
     "sentencepiece",
     "soundfile>=0.12.1",
+    "tqdm",
 ]
 REPORT = ["matplotlib>=3.8"]
 # Not espnet[train]: 202511's pins pillow==9.5.0, 202611's brings W&B, Dask and Lightning.
 TRAIN = ["tensorboard", *REPORT]
 TEST = ["packaging", "pytest>=8.0", *REPORT]
-DEV = ["mypy>=1.10", "pre-commit", "ruff>=0.8", "types-PyYAML", *TEST]
+DEV = ["mypy>=1.10", "pre-commit", "ruff>=0.8", "types-PyYAML", "types-tqdm", *TEST]
 
 setup(
     name="espnet-ee",

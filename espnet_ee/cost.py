@@ -24,7 +24,7 @@ class LogMelFrontend:
     n_mels: int
 
     def flops(self, frames: int) -> int:
-        """Real FFT (``2.5 N log2 N``, Johnson & Frigo's customary count), power and mel product per frame."""
+        """Real FFT (customarily ``2.5 N log2 N``), power and mel product of each frame."""
         bins = self.n_fft // 2 + 1
         transform = 2.5 * self.n_fft * math.log2(self.n_fft)
         return int(frames * (transform + 3 * bins + 2 * bins * self.n_mels))

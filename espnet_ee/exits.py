@@ -1,8 +1,8 @@
 """One lazy pass through an encoder that yields an exit at a time.
 
-``Frames`` is the batch in flight, ``LayeredEncoder`` what a backbone must offer, ``Walk`` the pass itself.
-Between two exits the caller may ``keep`` a subset of the utterances: the rest leaves the batch, and
-no later block sees them.
+``Frames`` is the batch in flight, ``LayeredEncoder`` what a backbone must offer, ``Walk`` the pass
+itself. Between two exits the caller may ``keep`` a subset of the utterances: the rest leaves the
+batch, and no later block sees them.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Exit:
 
 
 class LayeredEncoder(ABC):
-    """What a backbone offers to a walk. ``context`` is whatever its blocks share at one batch shape."""
+    """What a backbone offers to a walk; ``context`` is what its blocks share at one batch shape."""
 
     exit_layers: tuple[int, ...]
 
@@ -96,7 +96,7 @@ class LayeredEncoder(ABC):
 
 
 class Walk:
-    """Iterate over exits from shallow to deep; block ``n`` runs when an exit at or above it is asked for.
+    """Iterate over exits from shallow to deep; a block runs when an exit above it is asked for.
 
     Example:
         >>> walk = Walk(encoder, features, lengths)

@@ -37,8 +37,8 @@ def exit_weights(rule: str | Sequence[float], num_exits: int) -> tuple[float, ..
     """Weight of each exit's loss, from shallow to deep.
 
     Args:
-        rule: ``uniform`` (1 each: the plain sum of arXiv:2309.09546), ``depth`` (``j / sum j``, PABEE,
-            arXiv:2006.04152; sums to 1), or one non-negative number per exit.
+        rule: ``uniform`` (1 each: the plain sum of arXiv:2309.09546), ``depth`` (``j / sum j``,
+            PABEE, arXiv:2006.04152; sums to 1), or one non-negative number per exit.
         num_exits: ``E``.
 
     Raises:

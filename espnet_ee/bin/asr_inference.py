@@ -21,7 +21,7 @@ def get_parser() -> Parser:
     """All options; a YAML file given by ``--config`` may hold any of them."""
     parser = Parser(
         prog="asr_inference",
-        description="Decode a Kaldi data directory at every exit; write texts, scores and the record.",
+        description="Decode a Kaldi data directory at every exit; write texts and the record.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--config", help="YAML file with any of the options below")

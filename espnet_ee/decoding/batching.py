@@ -13,8 +13,8 @@ def length_sorted_batches(
     Args:
         lengths: Of each utterance, in any unit.
         batch_size: The most utterances of a batch.
-        max_padded: The most a batch may hold, utterances times the longest, in the unit of ``lengths``;
-            a longer utterance goes alone.
+        max_padded: The most a batch may hold, utterances times the longest, in the unit of
+            ``lengths``; a longer utterance goes alone.
 
     Returns:
         Places in ``lengths``, each exactly once, short utterances first.

@@ -25,7 +25,7 @@ class GreedyPath:
 
 
 def greedy_ctc(log_probs: Tensor, lengths: Tensor) -> list[GreedyPath]:
-    """Best label per frame, repeats merged, blanks dropped (Graves et al. 2006, best path decoding).
+    """Best label per frame, repeats merged, blanks dropped (Graves et al. 2006).
 
     Args:
         log_probs: ``(B, T, V)``, blank first; padding is never read.

@@ -1,1 +1,1 @@
-"""The host adapter: the only room that knows ESPnet. ``compat`` is the only file that imports it."""
+"""The host adapter: the only room that knows ESPnet; ``compat`` alone imports it."""

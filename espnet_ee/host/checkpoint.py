@@ -156,13 +156,13 @@ def check_states(found: dict[str, Any], wanted: dict[str, Any], checkpoint: Path
     if not (shapes or missing or extra):
         return
     parts = [
-        f"{len(keys)} {title}: {'; '.join(keys[:SHOWN_KEYS])}{'; ...' if len(keys) > SHOWN_KEYS else ''}"
-        for title, keys in (
+        f"{len(lines)} {title}: {_first(lines)}"
+        for title, lines in (
             ("missing", missing),
             ("unexpected", extra),
             ("of another shape", shapes),
         )
-        if keys
+        if lines
     ]
     fix = "use the config.yaml that lies beside the checkpoint"
     if any(line.startswith("ctc.ctc_lo") for line in shapes):
@@ -171,6 +171,10 @@ def check_states(found: dict[str, Any], wanted: dict[str, Any], checkpoint: Path
     raise CheckpointError(
         f"checkpoint {checkpoint} is of another model.", got="\n        ".join(parts), fix=fix
     )
+
+
+def _first(lines: list[str]) -> str:
+    return "; ".join(lines[:SHOWN_KEYS]) + ("; ..." if len(lines) > SHOWN_KEYS else "")
 
 
 def sha256_of(path: Path) -> str:

@@ -32,9 +32,14 @@ def espnet_version() -> str:
 
 espnet_version()
 
-# ESPnet 202511 prints a notice on stdout when flash-attention is absent and warns about its own
-# deprecated calls; both would end up in what our commands print for other programs to read.
-with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+# ESPnet 202511 prints a notice on stdout when flash-attention is absent, its dependency nltk
+# complains on stderr when there is no network, and both warn about their own deprecated calls.
+# None of it helps our users, and the first would spoil what our commands print for programs.
+with (
+    contextlib.redirect_stdout(io.StringIO()),
+    contextlib.redirect_stderr(io.StringIO()),
+    warnings.catch_warnings(),
+):
     warnings.simplefilter("ignore")
     import espnet2.tasks.asr as asr_task_module
     from espnet2.asr.ctc import CTC

@@ -186,8 +186,7 @@ class EarlyExitConformerEncoder(EarlyExitEncoder):
 
     def run_block(self, layer: int, frames: Frames, context: BlockContext) -> Tensor:
         """``(B, T, D)`` after block ``layer``."""
-        block = self.encoders[layer - 1]
-        return block(frames.hidden, context.distances, context.padding)
+        return self._block(layer)(frames.hidden, context.distances, context.padding)
 
     def exit_hidden(self, hidden: Tensor) -> Tensor:
         """The shared final normalisation, as ESPnet applies to intermediate outputs."""
@@ -199,7 +198,12 @@ class EarlyExitConformerEncoder(EarlyExitEncoder):
 
     def block_flops(self, layer: int, frames: int) -> int:
         """FLOPs of block ``layer`` for one utterance."""
-        return self.encoders[layer - 1].flops(frames)
+        return self._block(layer).flops(frames)
+
+    def _block(self, layer: int) -> ConformerBlock:
+        block = self.encoders[layer - 1]
+        assert isinstance(block, ConformerBlock)
+        return block
 
     def frames_of(self, feature_frames: int) -> int:
         """Frames behind the stem."""
@@ -227,7 +231,7 @@ def _refuse(unknown: dict[str, Any]) -> None:
         )
 
 
-# Values at which a refused option asks for nothing: configurations written by ESPnet spell them out.
+# Values at which a refused option asks for nothing; ESPnet's configurations may spell them out.
 _NEUTRAL = {
     "positionwise_layer_type": "linear",
     "zero_triu": False,

@@ -1,4 +1,4 @@
-"""Decode a Kaldi data directory at every exit: texts per exit, the policy's choice, the run record."""
+"""Decode a Kaldi data directory at every exit: texts, the policy's choice, the run record."""
 
 from __future__ import annotations
 
@@ -109,7 +109,9 @@ def _choose(job: DecodeJob, done: Mapping[str, AllExits]) -> dict[str, int]:
         [exit.scores.get(name, float(exit.layer)) for exit in result.exits]
         for result in done.values()
     ]
-    picks = first_exit(np.array(scores), job.threshold) if scores else []
+    if not scores:
+        return {}
+    picks = first_exit(np.array(scores), job.threshold)
     return {utt_id: int(pick) for utt_id, pick in zip(done, picks, strict=True)}
 
 

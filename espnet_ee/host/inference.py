@@ -1,4 +1,4 @@
-"""``EarlyExitSpeech2Text``: waveforms to text, each stopping at the first exit that is good enough."""
+"""``EarlyExitSpeech2Text``: waveforms to text, each stopping at its first good exit."""
 
 from __future__ import annotations
 
@@ -240,8 +240,8 @@ class EarlyExitSpeech2Text:
         if len(wave) < self.min_samples:
             raise DataError(
                 f"{what} is too short.",
-                got=f"{len(wave)} samples, {1000 * len(wave) / self.sample_rate:.0f} ms",
-                want=f"at least {self.min_samples} samples, {1000 * self.min_samples / self.sample_rate:.0f} ms",
+                got=f"{1000 * len(wave) / self.sample_rate:.0f} ms",
+                want=f"at least {1000 * self.min_samples / self.sample_rate:.0f} ms",
             )
         if not bool(torch.isfinite(torch.as_tensor(wave)).all()):
             raise DataError(f"{what} has samples that are NaN or infinite.", fix="repair the file")
@@ -271,7 +271,7 @@ def config_cost(config: Path, seconds: float) -> tuple[UtteranceCost, tuple[int,
     """Cost of an utterance under a training configuration; weights do not matter.
 
     Returns:
-        The cost scored by the costliest registered policy, the exit layers, and the seconds counted.
+        The cost with the costliest registered policy, the exit layers, and the seconds.
     """
     model = build_model(read_training_config(config), config).eval()
     rules = [build_policy(name) for name in policy_names()]

@@ -1,4 +1,4 @@
-"""``model: ee_ctc_att``: ESPnet's CTC/attention model with a CTC head and a loss term at every exit."""
+"""``model: ee_ctc_att``: ESPnet's CTC/attention model with a head and a loss at every exit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch.nn import functional
 from espnet_ee import losses
 from espnet_ee.errors import ConfigError
 from espnet_ee.exits import Exit, Walk
-from espnet_ee.heads import LinearHead, linear_flops
+from espnet_ee.heads import ExitHead, LinearHead, linear_flops
 from espnet_ee.host.compat import ESPnetASRModel, force_gatherable
 from espnet_ee.host.encoder import EarlyExitEncoder
 from espnet_ee.nn.masks import valid_frames
@@ -23,11 +23,11 @@ HEAD_KINDS = ("own", "shared")
 class EarlyExitASRModel(ESPnetASRModel):
     """CTC/attention model that learns and speaks at every exit.
 
-    The last exit speaks through ESPnet's own ``ctc``, so stock tools read these models. An attention
-    decoder, if configured, sits on the last exit as in ESPnet.
+    The last exit speaks through ESPnet's own ``ctc``, so stock tools read these models. An
+    attention decoder, if configured, sits on the last exit as in ESPnet.
 
-    Loss: ``ctc_weight * sum_m w_m CTC_m + (1 - ctc_weight) * attention`` (arXiv:2309.09546, eq. 2, for
-    uniform weights). With one exit it is ESPnet's own.
+    Loss: ``ctc_weight * sum_m w_m CTC_m + (1 - ctc_weight) * attention``; the plain sum is that of
+    arXiv:2309.09546. With one exit it is ESPnet's own.
 
     Args:
         exit_heads: ``own``: one linear layer per exit; ``shared``: all exits use the last one's.
@@ -134,7 +134,9 @@ class EarlyExitASRModel(ESPnetASRModel):
     def head_flops(self, layer: int, frames: int) -> int:
         """FLOPs of the head at ``layer`` for one utterance of ``frames`` frames."""
         if str(layer) in self.exit_heads:
-            return self.exit_heads[str(layer)].flops(frames)
+            head = self.exit_heads[str(layer)]
+            assert isinstance(head, ExitHead)
+            return head.flops(frames)
         return linear_flops(self.ctc.ctc_lo, frames)
 
     # -- training ----------------------------------------------------------------------------
@@ -181,7 +183,7 @@ class EarlyExitASRModel(ESPnetASRModel):
     def _encode_exits(
         self, speech: Tensor, speech_lengths: Tensor
     ) -> tuple[list[tuple[int, Tensor]], Tensor]:
-        """Hidden states of every exit, shallow first, through ESPnet's ``encode`` (front-end, SpecAugment)."""
+        """Hidden states of every exit, shallow first, through ESPnet's ``encode``."""
         encoded, lengths = self.encode(speech, speech_lengths)
         last, below = encoded if len(self.encoder.exit_layers) > 1 else (encoded, [])
         return [*below, (self.encoder.exit_layers[-1], last)], lengths

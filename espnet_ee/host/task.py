@@ -75,13 +75,13 @@ class EarlyExitASRTask(ASRTask):
             "--float32_matmul_precision",
             default="highest",
             choices=PRECISIONS,
-            help="torch.set_float32_matmul_precision while training: 'medium' multiplies in bf16 on "
-            "processors that can, and trains about twice as fast on recent CPUs",
+            help="torch.set_float32_matmul_precision while training: 'medium' multiplies in bf16 "
+            "on processors that can, about twice as fast on recent CPUs",
         )
 
     @classmethod
     def main(cls, args: argparse.Namespace | None = None, cmd: Sequence[str] | None = None) -> None:
-        """Train or collect statistics; unknown keys of ``--config`` are reported before anything runs."""
+        """Train or collect statistics; unknown keys of ``--config`` are told first."""
         check_config_keys(cls.get_parser(), cmd)
         super().main(args=args, cmd=cmd)
 

@@ -1,1 +1,1 @@
-"""Neural building blocks in plain torch, under ESPnet's parameter names so that its weights load."""
+"""Neural building blocks in plain torch, under ESPnet's names so that its weights load."""

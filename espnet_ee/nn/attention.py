@@ -1,4 +1,4 @@
-"""Self-attention through ``scaled_dot_product_attention``: one score matrix at a time, of bounded size."""
+"""Self-attention through ``scaled_dot_product_attention``, in memory linear in the length."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-# Query frames per score matrix: 40 s behind a 8x stem in one piece, so that common utterances take one.
+# Query frames per score matrix: 20 s behind a 4x stem, so that common utterances take one.
 QUERY_CHUNK = 512
 
 
@@ -70,8 +70,8 @@ class RelativeSelfAttention(SelfAttention):
     """Self-attention with Transformer-XL positions, ESPnet's ``rel_selfattn`` of type ``latest``.
 
     Terms (a) + (c) of arXiv:1901.02860 section 3.3 are the fused attention's own product; terms
-    (b) + (d) enter as its additive mask. Queries go in chunks, each with the distances it can see: long
-    audio costs memory in proportion to its length, not to its square.
+    (b) + (d) enter as its additive mask. Queries go in chunks, each with the distances it can see:
+    long audio costs memory in proportion to its length, not to its square.
     """
 
     def __init__(self, width: int, heads: int, dropout_rate: float) -> None:
@@ -131,9 +131,9 @@ def visible(position: Tensor, start: int, end: int) -> Tensor:
 def shift_to_keys(by_distance: Tensor) -> Tensor:
     """Turn scores by distance into scores by key, without a copy.
 
-    The columns are the distances ``end-1 .. start-(T-1)`` of ``n`` queries: query ``i`` of the chunk finds
-    key ``s`` in column ``n-1-i+s``. The element ``(i, s)`` therefore lies ``i * (T+n-2) + n-1 + s``
-    behind the start of its matrix: a strided view.
+    The columns are the distances ``end-1 .. start-(T-1)`` of ``n`` queries: query ``i`` of the
+    chunk finds key ``s`` in column ``n-1-i+s``. The element ``(i, s)`` therefore lies
+    ``i * (T+n-2) + n-1 + s`` behind the start of its matrix: a strided view.
 
     Args:
         by_distance: ``(B, H, n, T+n-1)``.

@@ -16,7 +16,7 @@ TYPICAL_ROWS = 256  # a hint only: the packed weight serves any number of frames
 
 
 class PointwiseConv(nn.Conv1d):
-    """A kernel-1 convolution that takes and returns ``(B, T, D)``: a linear layer under a convolution's name."""
+    """A kernel-1 convolution on ``(B, T, D)``: a linear layer under a convolution's name."""
 
     def __init__(self, width_in: int, width_out: int) -> None:
         super().__init__(width_in, width_out, 1)
@@ -61,7 +61,7 @@ def can_pack(model: nn.Module) -> bool:
 
 
 def pack_for_inference(model: nn.Module) -> bool:
-    """Replace the linear layers of ``model`` by packed ones, in place; it can no longer train or be saved.
+    """Replace linear layers by packed ones, in place; ``model`` can no longer train or be saved.
 
     Returns:
         False, with a log line, where packing does not apply (a GPU, bf16): the model is unchanged.

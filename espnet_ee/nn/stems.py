@@ -11,6 +11,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from espnet_ee.nn.positions import Positions
+
 KERNEL, STRIDE = 3, 2
 
 
@@ -53,9 +55,11 @@ class Stem(nn.Module, ABC):
         """FLOPs for one utterance of ``frames`` input frames (1 MAC = 2 FLOPs)."""
 
     @property
-    def positions(self) -> nn.Module:
+    def positions(self) -> Positions:
         """The position encoding that ends every stem."""
-        return self.out[-1]
+        last = self.out[-1]
+        assert isinstance(last, Positions)
+        return last
 
 
 class Conv2dStem(Stem):
