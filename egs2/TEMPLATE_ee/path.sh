@@ -20,5 +20,6 @@ export PYTHONPATH="${ee_root}${PYTHONPATH:+:${PYTHONPATH}}"  # a checkout works 
 export PYTHONIOENCODING=UTF-8
 export LC_ALL=C.UTF-8  # sort as Kaldi does, by code point
 
-# Job scripts that are installed already, e.g. Kaldi's, come first.
+# python3 is the same Python; job scripts that are installed already, e.g. Kaldi's, come first.
+case "${PYTHON}" in */*) PATH="$(dirname "${PYTHON}"):${PATH}" ;; esac
 export PATH="${PATH}:${ee_template}/utils"

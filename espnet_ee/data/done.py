@@ -16,6 +16,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import yaml
+
 from espnet_ee.data.command import run_command
 from espnet_ee.data.files import write_bytes_atomic
 from espnet_ee.data.kaldi import read_table
@@ -49,6 +51,19 @@ def fingerprint(path: Path, kind: str) -> str:
         for name in read_table(path).values():
             digest.update(_stat(name).encode())
     return digest.hexdigest()[:16]
+
+
+def config_facts(pairs: Sequence[str]) -> Facts:
+    """The part of a YAML file whose keys begin with a prefix; ``pairs`` are ``FILE:PREFIX,...``."""
+    facts = {}
+    for pair in pairs:
+        path, _, prefixes = pair.rpartition(":")
+        if not Path(path).is_file():
+            raise DataError(f"The stage needs {path}, which is missing.", fix="check --asr_config")
+        config = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        chosen = {key: config[key] for key in config if key.startswith(tuple(prefixes.split(",")))}
+        facts[f"{prefixes} in the configuration"] = json.dumps(chosen, sort_keys=True)
+    return facts
 
 
 def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
@@ -117,10 +132,11 @@ def main() -> None:
     parser.add_argument("--input", nargs="+", action="extend", default=[], help="by content")
     parser.add_argument("--stat", nargs="+", action="extend", default=[], help="by size and time")
     parser.add_argument("--audio", nargs="+", action="extend", default=[], help="wav.scp and audio")
+    parser.add_argument("--config", action="append", default=[], metavar="FILE:PREFIX,PREFIX")
     parser.add_argument("--output", nargs="+", action="extend", default=[], type=Path)
     parser.add_argument("--force", action="store_true", help="run even if nothing changed")
     args = parser.parse_args()
-    facts = _options(args.option)
+    facts = _options(args.option) | config_facts(args.config)
     for kind in ("input", "stat", "audio"):
         facts |= {str(p): fingerprint(Path(p), kind) for p in getattr(args, kind)}
     if not check(args.marker, facts, args.output, args.force):

@@ -15,17 +15,26 @@ training_options() {
         --valid_data_path_and_name_and_type "${valid}/wav.scp,speech,sound"
         --valid_data_path_and_name_and_type "${valid}/text,text,text"
         "${overrules[@]}")
-    inputs=("${asr_config}" "${token_list}" "${train}"/{wav.scp,text} "${valid}"/{wav.scp,text})
+    inputs=("${token_list}" "${train}"/{wav.scp,text} "${valid}"/{wav.scp,text})
 }
 
 # Reads dump/raw; writes shapes and feature statistics to asr_stats_dir.
 stage_10() {
-    local common inputs logdir="${asr_stats_dir}/logdir" new="${asr_stats_dir}/new" jobs
+    local common inputs frontend_args=''
     training_options
-    jobs=$(at_most "${nj}" "$(wc -l < "${data_feats}/${valid_set}/wav.scp")")
-    begin 10 "${asr_stats_dir}/.done.10" --option "fs=${fs}" --option "asr_args=${asr_args}" \
-        --input "${inputs[@]}" --output "${asr_stats_dir}"/{train,valid}/speech_shape || return 0
+    # Statistics depend on these options only, so models that differ in others share them.
+    if [[ "${asr_args}" == *--frontend* ]]; then frontend_args="${asr_args}"; fi
+    begin 10 "${asr_stats_dir}/.done.10" --option "asr_args=${frontend_args}" \
+        --config "${asr_config}:frontend,preprocessor,speech_volume" --input "${inputs[@]}" \
+        --output "${asr_stats_dir}"/{train,valid}/speech_shape || return 0
     write_run_sh "${asr_stats_dir}" 10
+    collect_statistics
+    finish
+}
+
+collect_statistics() {
+    local logdir="${asr_stats_dir}/logdir" new="${asr_stats_dir}/new" jobs
+    jobs=$(at_most "${nj}" "$(wc -l < "${data_feats}/${valid_set}/wav.scp")")
     rm -rf "${logdir}" "${new}"
     py espnet_ee.data.split_keys "${jobs}" "${data_feats}/${train_set}/wav.scp:${logdir}/train" \
         "${data_feats}/${valid_set}/wav.scp:${logdir}/valid"
@@ -35,7 +44,6 @@ stage_10() {
         --train_shape_file "${logdir}/train.JOB.scp" --valid_shape_file "${logdir}/valid.JOB.scp" \
         --output_dir "${logdir}/stats.JOB"
     aggregate_statistics
-    finish
 }
 
 aggregate_statistics() {
@@ -77,15 +85,23 @@ stage_11() {
     training_options
     model_options
     begin 11 "${asr_exp}/.done.11" --option "asr_args=${asr_args}" --option "feats=${feats_normalize}" \
-        --option "pretrained_model=${pretrained_model}" --input "${inputs[@]}" \
+        --option "pretrained_model=${pretrained_model}" --input "${asr_config}" "${inputs[@]}" \
         --output "${asr_exp}/config.yaml" || return 0
     write_run_sh "${asr_exp}" 11
     log "Stage 11: log in ${asr_exp}/train.log; curves: tensorboard --logdir ${asr_exp}/tensorboard"
+    tail --pid=$$ -n 0 -F "${asr_exp}/train.log" > >(epoch_lines) 2> /dev/null &
+    follower=$!
     OMP_NUM_THREADS="${num_threads}" "${PYTHON}" -m espnet2.bin.launch \
         --cmd "${cuda_cmd} --name ${asr_exp##*/}" --log "${asr_exp}/train.log" \
         --ngpu "${ngpu}" --num_nodes "${num_nodes}" --init_file_prefix "${asr_exp}/.dist_init_" -- \
-        "${PYTHON}" -m espnet_ee.bin.asr_train "${common[@]}"
+        "${PYTHON}" -m espnet_ee.bin.asr_train "${common[@]}" 2> >(grep -v ' INFO: ' >&2)
+    kill "${follower}" || true
     finish
+}
+
+# epoch_lines: of a growing train.log, what one wants to see meanwhile
+epoch_lines() {
+    sed -un 's/.* INFO: \([0-9]*\)epoch results: .*\[valid\].*\(cer_ctc=[0-9.]*\).*/  epoch \1: valid \2/p'
 }
 
 # Reads dump/raw/<set> and the model; writes texts per exit and the run record, for each set.
@@ -130,11 +146,12 @@ stage_13() {
 
 # Reads the model; writes one zip file that ESPnet's tools take, and that needs espnet_ee to be imported.
 stage_14() {
-    local file options=() packed="${asr_exp}/${asr_exp##*/}_${inference_asr_model%.pth}.zip"
+    local file options=() model="${asr_exp}/${inference_asr_model}" packed="${asr_exp}/${asr_exp##*/}_${inference_asr_model%.pth}.zip"
+    if [ ! -f "${model}" ]; then die "there is no model to pack." "${model}" "" "run stage 11"; fi
     for file in "${token_list}" "${bpemodel}" "${asr_stats_dir}/train/feats_stats.npz" "${asr_exp}/RESULTS.md"; do
         if [ -f "${file}" ]; then options+=(--option "${file}"); fi
     done
     py espnet2.bin.pack asr --asr_train_config "${asr_exp}/config.yaml" \
-        --asr_model_file "${asr_exp}/${inference_asr_model}" "${options[@]}" --outpath "${packed}"
+        --asr_model_file "${model}" "${options[@]}" --outpath "${packed}"
     log "Stage 14: ${packed}"
 }

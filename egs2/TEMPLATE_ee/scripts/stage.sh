@@ -55,7 +55,7 @@ finish() { mv "${marker}.started" "${marker}"; }
 # write_run_sh FOLDER NUMBER: a script that runs this stage again
 write_run_sh() {
     mkdir -p "$1"
-    printf '#!/usr/bin/env bash\n# Runs stage %s again.\ncd %q && ./asr_ee.sh %s--stage %s "$@"\n' \
+    printf '#!/usr/bin/env bash\n# Runs stage %s again.\ncd %q && ./asr_ee.sh %s --stage %s "$@"\n' \
         "$2" "${PWD}" "${run_args}" "$2" > "$1/run.sh"
     chmod +x "$1/run.sh"
 }
@@ -63,7 +63,10 @@ write_run_sh() {
 # check_python: what the stages import is installed; nothing is imported here, as ESPnet takes 15 s
 check_python() {
     local missing
-    if [ -n "${python}" ]; then export PYTHON="${python}"; fi
+    if [ -n "${python}" ]; then
+        PYTHON=$(command -v "${python}") || die "there is no Python ${python}." "--python ${python}"
+        export PATH="${PYTHON%/*}:${PATH}"
+    fi
     missing=$("${PYTHON}" -c 'import importlib.util as u
 names = ("espnet_ee", "espnet2", "soundfile", "scipy", "sentencepiece")
 print(*(n for n in names if u.find_spec(n) is None))') || die "cannot run Python." "${PYTHON}"

@@ -1,0 +1,99 @@
+"""A recipe folder with a tiny corpus, its run.sh, and a stand-in for training and decoding."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = ROOT / "egs2/TEMPLATE_ee"
+TEXTS = ("ONE TWO THREE", "FOUR FIVE SIX", "SEVEN EIGHT", "NINE TEN ELEVEN")
+RUN_SH = """#!/usr/bin/env bash
+set -euo pipefail
+./asr_ee.sh --lang en --ngpu 0 --nj 1 --inference_nj 2 --train_set train --valid_set dev \\
+    --test_sets "test" --token_type char \\
+    --asr_config train.yaml \\
+    "$@"
+"""
+DATA_SH = """#!/usr/bin/env bash
+set -euo pipefail
+echo "options: $*"
+for part in train dev test; do
+    "${PYTHON}" -m espnet_ee.data.librispeech "corpus/${part}" "data/${part}"
+done
+"""
+# Training and decoding take their place in this Python, so that no stage imports ESPnet's tasks.
+PYTHON = """#!/usr/bin/env bash
+if [ "${{2:-}}" = espnet_ee.bin.asr_train ] || [ "${{2:-}}" = espnet_ee.bin.asr_inference ]; then
+    exec {python} {stand_in} "$2" "${{@:3}}"
+fi
+exec {python} "$@"
+"""
+
+
+@dataclass
+class Recipe:
+    """A recipe folder; ``run`` calls its run.sh."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def run(self, *options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["./run.sh", *options],
+            cwd=self.folder,
+            env=os.environ | {"PYTHON": str(self.folder / "python")} | self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def succeed(self, *options: str) -> str:
+        done = self.run(*options)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def fail(self, *options: str) -> str:
+        done = self.run(*options)
+        assert done.returncode == 1, done.stdout + done.stderr
+        return done.stderr
+
+
+def write_script(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def write_corpus(root: Path) -> None:
+    noise = np.random.default_rng(0)
+    for part, speaker in (("train", 1), ("dev", 2), ("test", 3)):
+        folder = root / part / f"{speaker}/1"
+        folder.mkdir(parents=True)
+        lines = [f"{speaker}-1-{n} {text}\n" for n, text in enumerate(TEXTS)]
+        (folder / f"{speaker}-1.trans.txt").write_text("".join(lines))
+        for n in range(len(TEXTS)):
+            samples = 0.1 * noise.standard_normal(4_000 + 1_000 * n)
+            soundfile.write(folder / f"{speaker}-1-{n}.flac", samples, 16_000)
+
+
+@pytest.fixture
+def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """A fresh recipe; its ``python`` is this one with a stand-in for training and decoding."""
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    for name in ("asr_ee.sh", "path.sh", "cmd.sh"):
+        (tmp_path / name).symlink_to(TEMPLATE / name)
+    (tmp_path / "local").mkdir()
+    write_script(tmp_path / "run.sh", RUN_SH)
+    write_script(tmp_path / "local/data.sh", DATA_SH)
+    stand_in = Path(__file__).with_name("stand_in.py")
+    write_script(tmp_path / "python", PYTHON.format(python=sys.executable, stand_in=stand_in))
+    (tmp_path / "train.yaml").write_text("max_epoch: 1\n")
+    write_corpus(tmp_path / "corpus")
+    return Recipe(tmp_path)
