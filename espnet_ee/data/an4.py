@@ -3,9 +3,8 @@
     python -m espnet_ee.data.an4 downloads/an4 data
 
 The audio may be .sph as distributed, or .wav or .flac. ESPnet's recipe takes the first 100
-utterances as development set, which splits a speaker between the sets and holds women only (ids
-sort by sex). Here every ninth speaker goes to ``train_dev`` until it has 100 utterances, and all
-sets are speaker-disjoint.
+utterances as development set: eight women, as ids sort by sex. Here every ninth speaker goes to
+``train_dev`` until it has 100 utterances. No speaker is in two sets.
 """
 
 from __future__ import annotations
