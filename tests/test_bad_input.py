@@ -1,4 +1,4 @@
-"""Bad input through the commands: one clear error, exit code 1, and the other files still decoded."""
+"""Bad input through the commands: one clear error, exit code 1, the other files decoded."""
 
 from pathlib import Path
 

@@ -14,9 +14,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
-    from espnet_ee.host.inference import config_cost
+    from espnet_ee.host.checkpoint import build_model, read_training_config
+    from espnet_ee.host.inference import reference_cost, sample_rate_of
 
-    cost, layers, seconds = config_cost(Path(args.config), args.seconds)
+    config, seconds = Path(args.config), args.seconds
+    settings = read_training_config(config)
+    model = build_model(settings, config).eval()
+    layers = model.encoder.exit_layers
+    cost = reference_cost(model, seconds, sample_rate_of(settings))
     full = cost.until(len(layers) - 1, reads_posteriors=True)
     print(f"GFLOPs per second of audio, counted from the waveform, {seconds:.1f} s utterance")
     print(f"{'up to':<12}{'GFLOPs/s':>10}{'share':>8}   head and scoring")

@@ -21,6 +21,9 @@ from espnet_ee.records import ExitHypothesis, RecordHeader, RecordWriter, Uttera
 from espnet_ee.replay import first_exit
 from espnet_ee.version import __version__
 
+# The stem's cost per second hardly depends on the length; a fixed one lets parallel jobs agree.
+REFERENCE_SEC = 10.0
+
 
 @dataclass(frozen=True)
 class DecodeJob:
@@ -63,7 +66,7 @@ def decode_set(asr: EarlyExitSpeech2Text, job: DecodeJob) -> Mapping[str, DataEr
             results.update(zip((fed.utt_id for fed in batch), decoded, strict=True))
     done = {utt_id: results[utt_id] for utt_id in paths if utt_id in results}
     _write_texts(asr, job, done)
-    with RecordWriter(job.out / "record.jsonl.gz", _header(asr, job, rules, done)) as writer:
+    with RecordWriter(job.out / "record.jsonl.gz", _header(asr, job, rules)) as writer:
         for utt_id, result in done.items():
             writer.write(_record(utt_id, result, refs.get(utt_id), speakers.get(utt_id)))
     return feeder.failures
@@ -148,14 +151,7 @@ def _record(
     )
 
 
-def _header(
-    asr: EarlyExitSpeech2Text,
-    job: DecodeJob,
-    rules: Sequence[ExitPolicy],
-    done: Mapping[str, AllExits],
-) -> RecordHeader:
-    seconds = sum(result.seconds for result in done.values())
-    floor = sum(result.cost.floor_gflops for result in done.values())
+def _header(asr: EarlyExitSpeech2Text, job: DecodeJob, rules: Sequence[ExitPolicy]) -> RecordHeader:
     return RecordHeader(
         set_name=job.wav_scp.parent.name,
         exits=asr.exit_layers,
@@ -173,5 +169,5 @@ def _header(
         seed=job.seed,
         threads=torch.get_num_threads(),
         num_parameters=asr.num_parameters,
-        floor_gflops_per_second=floor / seconds if seconds else None,
+        floor_gflops_per_second=asr.cost_of(REFERENCE_SEC).floor_gflops / REFERENCE_SEC,
     )

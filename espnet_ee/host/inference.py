@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,17 +14,17 @@ import torch
 from torch import Tensor
 
 from espnet_ee.cost import CostModel, LogMelFrontend, UtteranceCost, total_score_flops
+from espnet_ee.data.audio import parse_rate
 from espnet_ee.decoding.batching import length_sorted_batches
 from espnet_ee.decoding.early_exit import Decision, ScoredExit, decode_all, decode_until_good
 from espnet_ee.errors import DataError
 from espnet_ee.host.checkpoint import (
     LoadedModel,
-    build_model,
     find_checkpoint,
     load_model,
-    read_training_config,
 )
 from espnet_ee.host.compat import TokenIDConverter, build_tokenizer
+from espnet_ee.host.model import EarlyExitASRModel
 from espnet_ee.nn.packed import pack_for_inference
 from espnet_ee.policies import ExitPolicy, build_policy, policy_names
 
@@ -120,8 +121,7 @@ class EarlyExitSpeech2Text:
     @property
     def sample_rate(self) -> int:
         """Of the waveforms it wants, in Hz."""
-        rate = (self.loaded.args.frontend_conf or {}).get("fs", 16000)
-        return int(str(rate).replace("k", "000"))
+        return sample_rate_of(self.loaded.args)
 
     @property
     def exit_layers(self) -> tuple[int, ...]:
@@ -197,6 +197,10 @@ class EarlyExitSpeech2Text:
             self.model.encoder, self.model.head_flops, len(self.token_list), scoring, self.frontend
         )
 
+    def cost_of(self, seconds: float) -> UtteranceCost:
+        """Cost of an utterance of that length, scored by the costliest registered policy."""
+        return reference_cost(self.model, seconds, self.sample_rate)
+
     @torch.inference_mode()
     def features(self, waves: Sequence[Wave]) -> tuple[Tensor, Tensor]:
         """Waveforms to ``(B, T, F)`` features and ``(B,)`` frames, as the encoder sees them."""
@@ -260,6 +264,11 @@ class EarlyExitSpeech2Text:
         )
 
 
+def sample_rate_of(args: argparse.Namespace) -> int:
+    """In Hz, from ``frontend_conf.fs``, which ESPnet also spells ``16k``."""
+    return parse_rate(str((args.frontend_conf or {}).get("fs", 16000)))
+
+
 def _log_mel(frontend: Any) -> LogMelFrontend | None:
     """Sizes of ESPnet's default front-end; None for models that read features."""
     if frontend is None:
@@ -267,20 +276,14 @@ def _log_mel(frontend: Any) -> LogMelFrontend | None:
     return LogMelFrontend(frontend.stft.n_fft, frontend.hop_length, frontend.output_size())
 
 
-def config_cost(config: Path, seconds: float) -> tuple[UtteranceCost, tuple[int, ...], float]:
-    """Cost of an utterance under a training configuration; weights do not matter.
-
-    Returns:
-        The cost with the costliest registered policy, the exit layers, and the seconds.
-    """
-    model = build_model(read_training_config(config), config).eval()
+@torch.inference_mode()
+def reference_cost(model: EarlyExitASRModel, seconds: float, rate: int) -> UtteranceCost:
+    """Cost of an utterance of that length, scored by the costliest registered policy."""
     rules = [build_policy(name) for name in policy_names()]
     scoring = total_score_flops([rule.score_flops_per_posterior for rule in rules])
     cost_model = CostModel(
         model.encoder, model.head_flops, model.vocab_size, scoring, _log_mel(model.frontend)
     )
-    rate = 16000
-    with torch.inference_mode():
-        samples = torch.zeros(1, int(seconds * rate))
-        _, frames = model.speech_features(samples, torch.tensor([samples.shape[1]]))
-    return cost_model.utterance(int(frames)), model.encoder.exit_layers, seconds
+    silence = torch.zeros(1, int(seconds * rate), device=next(model.parameters()).device)
+    _, frames = model.speech_features(silence, torch.tensor([silence.shape[1]]))
+    return cost_model.utterance(int(frames))
