@@ -80,4 +80,5 @@ def stops(scores: Tensor, threshold: float, last: bool) -> Tensor:
     """
     if last:
         return torch.ones_like(scores, dtype=torch.bool)
-    return scores >= threshold
+    # In double precision, as replay compares: float32 would round the threshold up to a score.
+    return scores.double() >= threshold
