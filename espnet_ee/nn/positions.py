@@ -67,8 +67,9 @@ class Positions(nn.Module):
             reach = 2 * max(num_frames, 512)
             first, last = (reach - 1, -reach) if self.relative else (0, reach)
             step = -1 if self.relative else 1
-            span = torch.arange(first, last, step, dtype=torch.float32, device=like.device)
-            table = self._table = sinusoids(span, self.width)
+            with torch.inference_mode(False):  # a table made while decoding must serve training too
+                span = torch.arange(first, last, step, dtype=torch.float32, device=like.device)
+                table = self._table = sinusoids(span, self.width)
         if not self.relative:
             return table[:num_frames].to(like.dtype)
         centre = len(table) // 2
