@@ -1,0 +1,115 @@
+"""Law 9: analytic FLOPs are those that ``torch.utils.flop_counter`` sees under maths attention."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from model_factory import ABSOLUTE, make_features, make_recogniser, make_waves
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from espnet_ee.host.checkpoint import load_model
+from espnet_ee.nn.attention import QUERY_CHUNK, RelativeSelfAttention, SelfAttention
+from espnet_ee.nn.positions import Positions
+from espnet_ee.nn.stems import STEM_NAMES
+from espnet_ee.policies import build_policy
+
+VARIANTS = {
+    **{stem: {"input_layer": stem} for stem in STEM_NAMES},
+    "abs_pos": ABSOLUTE,
+    "macaron concat_after": {"macaron_style": True, "concat_after": True},
+    "no cnn": {"use_cnn_module": False},
+    "stem_channels": {"stem_channels": 7},
+}
+
+
+@pytest.fixture(scope="module", params=VARIANTS.values(), ids=VARIANTS)
+def asr(request, tmp_path_factory):
+    """Counts, and a copy of the model with linear layers that the counter knows."""
+    asr = make_recogniser(tmp_path_factory.mktemp("cost"), encoder_conf=request.param)
+    asr.model = load_model(asr.loaded.config, asr.loaded.checkpoint).model
+    return asr
+
+
+def counted(function) -> int:
+    with (
+        FlopCounterMode(display=False) as counter,
+        sdpa_kernel(SDPBackend.MATH),
+        torch.inference_mode(),
+    ):
+        function()
+    return counter.get_total_flops()
+
+
+@pytest.mark.parametrize("samples", [3900, 16000, 40001])
+@torch.inference_mode()
+def test_each_exit_from_the_waveform(samples, asr):
+    speech = torch.from_numpy(make_waves([samples])[0])[None]
+    model, reference = asr.model, asr.cost_model([build_policy("layer")])
+    features, lengths = model.speech_features(speech, torch.tensor([samples]))
+    frames = int(lengths)
+    cost = reference.utterance(frames)
+    # The counter sees the product with the mel matrix, and neither the transform nor its power.
+    unseen = asr.frontend.flops(frames) - 2 * frames * 257 * asr.frontend.n_mels
+    for index, layer in enumerate(asr.exit_layers):
+
+        def up_to_here(layer=layer):
+            features, lengths = model.speech_features(speech, torch.tensor([samples]))
+            for exit in model.walk(features, lengths):
+                if exit.layer == layer:
+                    return
+
+        assert counted(up_to_here) + unseen == round(cost.body_gflops[index] * 1e9)
+    exits = list(model.walk(features, lengths))
+    for exit, head in zip(exits, cost.head_gflops, strict=True):
+        assert counted(lambda exit=exit: model.exit_log_probs(exit)) == round(head * 1e9)
+    assert cost.floor_gflops * 1e9 == counted(lambda: _stem(model, speech)) + unseen
+
+
+def _stem(model, speech):
+    features, lengths = model.speech_features(speech, torch.tensor([speech.shape[1]]))
+    model.encoder.stem_frames(features, lengths)
+
+
+def test_longer_than_a_chunk_of_queries(tmp_path):
+    asr = make_recogniser(tmp_path, encoder_conf={"num_blocks": 2, "exit_layers": [1]})
+    model = load_model(asr.loaded.config, asr.loaded.checkpoint).model
+    features, lengths = make_features([8 * (QUERY_CHUNK + 100) + 15])
+    assert model.encoder.frames_of(int(lengths)) > QUERY_CHUNK
+    flops = counted(lambda: list(model.walk(features, lengths)))
+    cost = asr.cost_model([]).utterance(int(lengths))
+    assert flops == round(cost.body_gflops[-1] * 1e9) - asr.frontend.flops(int(lengths))
+
+
+@pytest.mark.parametrize("kind", [SelfAttention, RelativeSelfAttention])
+@pytest.mark.parametrize("frames", [1, 37, QUERY_CHUNK, QUERY_CHUNK + 1, 2 * QUERY_CHUNK + 200])
+def test_the_attention_term(kind, frames):
+    attention = kind(8, 2, 0.0)
+    hidden = torch.randn(1, frames, 8)
+    distances = Positions(8, True, 0.0).distances(hidden)
+    assert counted(lambda: attention(hidden, distances, None)) == attention.flops(frames)
+
+
+def test_the_quadratic_term_is_there():
+    """Fused attention counts as 0 on CPUs: a count without maths attention would miss it."""
+    short, long = (SelfAttention(8, 2, 0.0).flops(frames) for frames in (100, 200))
+    assert long - 2 * short == 2 * 2 * 8 * (200**2 - 2 * 100**2)
+
+
+def test_what_a_run_pays(asr):
+    cost = asr.cost_model([build_policy("entropy")]).utterance(500)
+    body, head = cost.body_gflops, cost.head_gflops
+    assert cost.until(1, reads_posteriors=True) == pytest.approx(body[1] + head[0] + head[1])
+    assert cost.until(1, reads_posteriors=False) == pytest.approx(body[1] + head[1])
+    assert 0 < cost.floor_gflops < body[0] < body[1] < body[2]
+
+
+def test_scoring_costs_by_policy(asr):
+    frames = asr.model.encoder.frames_of(500)
+    heads = {
+        name: asr.cost_model([build_policy(name)]).utterance(500).head_gflops[0] * 1e9
+        for name in ("layer", "confidence", "entropy")
+    }
+    posteriors = frames * len(asr.token_list)
+    assert heads["confidence"] - heads["layer"] == pytest.approx(1 * posteriors)
+    assert heads["entropy"] - heads["layer"] == pytest.approx(3 * posteriors)

@@ -1,0 +1,115 @@
+"""Law 3: nothing above the deepest exit taken runs; a stopped utterance is in no later block."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+import torch
+from model_factory import make_features, make_model
+
+from espnet_ee.decoding.early_exit import decode_until_good
+from espnet_ee.policies import build_policy
+
+LENGTHS = [90, 33, 150, 61, 120, 47, 75]
+
+
+@pytest.fixture(scope="module", params=["own", "shared"])
+def model(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("lazy")
+    return make_model(folder, model_conf={"exit_heads": request.param})
+
+
+class RowCounter:
+    """Counts the rows that enter each block and each head."""
+
+    def __init__(self, model):
+        self.blocks, self.heads = Counter(), []
+        self._handles = [
+            block.register_forward_hook(self._count(layer))
+            for layer, block in enumerate(model.encoder.encoders, start=1)
+        ]
+        heads = [model.ctc.ctc_lo, *(head.linear for head in model.exit_heads.values())]
+        self._handles += [head.register_forward_hook(self._head) for head in heads]
+
+    def _count(self, layer):
+        def hook(module, inputs, output):
+            self.blocks[layer] += len(inputs[0])
+
+        return hook
+
+    def _head(self, module, inputs, output):
+        self.heads.append(len(inputs[0]))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        for handle in self._handles:
+            handle.remove()
+
+
+def expected_blocks(decisions):
+    """Rows per block when each utterance runs exactly up to its exit."""
+    rows = Counter()
+    for decision in decisions:
+        rows.update(range(1, decision.layer + 1))
+    return rows
+
+
+@torch.inference_mode()
+def decode(model, policy, threshold):
+    features, lengths = make_features(LENGTHS)
+    with RowCounter(model) as counter:
+        decisions = decode_until_good(model, features, lengths, build_policy(policy), threshold)
+    return decisions, counter
+
+
+THRESHOLDS = [-9.0, -2.2, -1.9, -1.6, -1.5, -1.4, -1.3, -1.2, -1.0, -0.8, 0.0]
+
+
+@pytest.mark.parametrize("threshold", THRESHOLDS)
+def test_every_block_sees_exactly_the_utterances_still_active(threshold, model):
+    decisions, counter = decode(model, "entropy", threshold)
+    assert counter.blocks == expected_blocks(decisions)
+
+
+def test_the_thresholds_above_spread_over_the_exits(model):
+    exits = {d.layer for t in THRESHOLDS for d in decode(model, "entropy", t)[0]}
+    assert exits == {2, 4, 6}
+
+
+@pytest.mark.parametrize("layer", [2, 4, 6])
+def test_a_fixed_exit_runs_its_own_head_only(layer, model):
+    decisions, counter = decode(model, "layer", layer)
+    assert {decision.layer for decision in decisions} == {layer}
+    assert counter.blocks == dict.fromkeys(range(1, layer + 1), len(LENGTHS))
+    assert counter.heads == [len(LENGTHS)]
+
+
+def test_a_policy_that_reads_posteriors_runs_one_head_per_exit_reached(model):
+    decisions, counter = decode(model, "entropy", -1.2)
+    reached = [sum(d.exit_index >= index for d in decisions) for index in range(3)]
+    assert counter.heads == [rows for rows in reached if rows]
+
+
+def test_a_walk_computes_nothing_ahead(model):
+    features, lengths = make_features([50, 80])
+    with RowCounter(model) as counter, torch.inference_mode():
+        walk = iter(model.walk(features, lengths))
+        assert not counter.blocks
+        for layer in (2, 4, 6):
+            assert next(walk).layer == layer
+            assert set(counter.blocks) == set(range(1, layer + 1))
+        assert next(walk, None) is None
+
+
+def test_a_walk_with_nobody_left_ends(model):
+    features, lengths = make_features([50, 80])
+    with RowCounter(model) as counter, torch.inference_mode():
+        walk = model.walk(features, lengths)
+        layers = []
+        for exit in walk:
+            layers.append(exit.layer)
+            walk.keep(torch.zeros(len(exit.utterances), dtype=torch.bool))
+    assert layers == [2] and set(counter.blocks) == {1, 2}

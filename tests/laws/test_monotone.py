@@ -1,0 +1,60 @@
+"""Law 6: a higher threshold never exits earlier; ``-inf`` takes the first exit, ``+inf`` the last."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+import pytest
+import torch
+from model_factory import make_recogniser, make_waves
+
+from espnet_ee.policies import ExitPolicy
+
+
+@pytest.fixture(scope="module", params=[0, 1])
+def asr(request, tmp_path_factory):
+    return make_recogniser(tmp_path_factory.mktemp("monotone"), seed=request.param)
+
+
+@pytest.fixture(scope="module")
+def waves():
+    return make_waves([8000, 16001, 24000, 12345, 19999, 5000], seed=5)
+
+
+GRIDS = {
+    "entropy": (-2.0, -1.5, -1.3, -1.1, -0.9, -0.5, 0.0),
+    "confidence": (0.1, 0.4, 0.5, 0.55, 0.6, 0.8, 1.1),
+    "layer": (0, 2, 3, 4, 5, 6, 7),
+}
+
+
+@pytest.mark.parametrize(("policy", "grid"), GRIDS.items(), ids=GRIDS)
+def test_a_higher_threshold_never_exits_earlier(policy, grid, asr, waves):
+    runs = [asr(waves, policy, threshold) for threshold in (-math.inf, *grid, math.inf)]
+    picks = [[result.exit_index for result in run] for run in runs]
+    for earlier, later in pairwise(picks):
+        assert all(shallow <= deep for shallow, deep in zip(earlier, later, strict=True))
+    gflops = [sum(result.gflops for result in run) for run in runs]
+    assert gflops == sorted(gflops)
+    assert set(picks[0]) == {0} and set(picks[-1]) == {2}
+
+
+@dataclass(frozen=True)
+class Ignorant(ExitPolicy):
+    """Knows nothing."""
+
+    name: ClassVar[str] = "ignorant"
+    unit: ClassVar[str] = "none"
+
+    def score(self, now, history):
+        return torch.full(now.lengths.shape, math.nan)
+
+
+@pytest.mark.parametrize("threshold", [-math.inf, 0.0, math.inf])
+def test_an_unknown_score_never_stops_before_the_last_exit(threshold, asr, waves):
+    results = asr(waves, Ignorant(), threshold)
+    assert {result.layer for result in results} == {6}
+    assert all(math.isnan(result.score) for result in results)

@@ -1,0 +1,102 @@
+"""Law 7: weights of ESPnet's Conformer load strictly and give the same output."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from model_factory import ABSOLUTE, make_features, randomise
+
+from espnet_ee.host.compat import StockConformerEncoder
+from espnet_ee.host.conformer import EarlyExitConformerEncoder
+
+SIZES = {
+    "input_size": 40,
+    "output_size": 16,
+    "attention_heads": 2,
+    "linear_units": 24,
+    "num_blocks": 4,
+    "cnn_module_kernel": 7,
+    "rel_pos_type": "latest",
+    "interctc_layer_idx": [1, 3],
+}
+OPTIONS = {
+    "plain": {},
+    "macaron": {"macaron_style": True},
+    "concat_after": {"concat_after": True},
+    "post-norm": {"normalize_before": False, "macaron_style": True},
+    "post-norm concat_after": {"normalize_before": False, "concat_after": True},
+    "abs_pos": ABSOLUTE,
+    "no cnn": {"use_cnn_module": False, "macaron_style": True},
+    "relu": {"activation_type": "relu"},
+    "stochastic depth": {"stochastic_depth_rate": 0.3},
+}
+
+
+@pytest.fixture(scope="module", params=OPTIONS.values(), ids=OPTIONS)
+def pair(request):
+    torch.manual_seed(0)
+    stock = StockConformerEncoder(**SIZES, **request.param)
+    randomise(stock)
+    ours = EarlyExitConformerEncoder(**SIZES, **request.param)
+    ours.load_state_dict(stock.state_dict(), strict=True)
+    return stock.eval(), ours.eval()
+
+
+@pytest.mark.parametrize("lengths", [[120], [61], [200, 200, 200]], ids=str)
+@torch.inference_mode()
+def test_same_output_at_every_exit(lengths, pair):
+    features, lengths = make_features(lengths)
+    (stock_last, stock_below), stock_lengths, _ = pair[0](features, lengths)
+    (last, below), out_lengths, states = pair[1](features, lengths)
+    assert states is None
+    assert out_lengths.tolist() == [stock_last.shape[1]] * len(lengths)
+    # 202511 counts one frame too many for some lengths; the frames it computes are right.
+    assert [layer for layer, _ in below] == [layer for layer, _ in stock_below] == [1, 3]
+    for (_, ours), (_, theirs) in zip([*below, (4, last)], [*stock_below, (4, stock_last)], strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
+
+
+def test_same_parameters_by_name_and_shape(pair):
+    stock, ours = (encoder.state_dict() for encoder in pair)
+    assert {k: v.shape for k, v in stock.items()} == {k: v.shape for k, v in ours.items()}
+
+
+@pytest.mark.parametrize("options", [{}, {"macaron_style": True}, ABSOLUTE], ids=["plain", "macaron", "abs"])
+def test_same_gradients(options):
+    """Fine-tuning starts where ESPnet's would: same gradient of every weight, dropout off."""
+    torch.manual_seed(0)
+    sizes = {**SIZES, "interctc_layer_idx": [], "dropout_rate": 0.0, "positional_dropout_rate": 0.0}
+    stock = StockConformerEncoder(**sizes, **options)
+    randomise(stock)
+    ours = EarlyExitConformerEncoder(**sizes, **options)
+    ours.load_state_dict(stock.state_dict())
+    features, lengths = make_features([80, 80])
+    target = torch.randn(2, 19, 16, generator=torch.Generator().manual_seed(1))
+    for encoder in (stock.train(), ours.train()):
+        (encoder(features, lengths)[0] * target).sum().backward()
+    theirs = dict(stock.named_parameters())
+    for name, parameter in ours.named_parameters():
+        torch.testing.assert_close(
+            parameter.grad, theirs[name].grad, atol=1e-4, rtol=1e-3, msg=lambda m, n=name: f"{n}: {m}"
+        )
+    torch.testing.assert_close(dict(ours.named_buffers()), dict(stock.named_buffers()))
+
+
+def test_foreign_keys_raise_with_their_names():
+    plain = EarlyExitConformerEncoder(**SIZES)
+    macaron = StockConformerEncoder(**SIZES, macaron_style=True)
+    with pytest.raises(RuntimeError, match="Unexpected key.*feed_forward_macaron"):
+        plain.load_state_dict(macaron.state_dict())
+    states = plain.state_dict()
+    del states["encoders.2.self_attn.pos_bias_u"]
+    with pytest.raises(RuntimeError, match=r"Missing key.*encoders\.2\.self_attn\.pos_bias_u"):
+        plain.load_state_dict(states)
+
+
+def test_without_exits_below_the_output_is_espnets_plain_one():
+    encoder = EarlyExitConformerEncoder(**{**SIZES, "interctc_layer_idx": []}).eval()
+    features, lengths = make_features([60])
+    with torch.inference_mode():
+        out, out_lengths, _ = encoder(features, lengths)
+    assert out.shape == (1, 14, 16) and out_lengths.tolist() == [14]
+    assert encoder.interctc_layer_idx == [] and encoder.exit_layers == (4,)

@@ -1,0 +1,53 @@
+"""Law 2: exit k of the full model is the k-block model with the same weights."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from model_factory import ABSOLUTE, make_features, make_model
+
+OPTIONS = {
+    "own heads": {},
+    "shared head": {"model_conf": {"exit_heads": "shared"}},
+    "macaron": {"encoder_conf": {"macaron_style": True}},
+    "post-norm": {"encoder_conf": {"normalize_before": False}},
+    "absolute": {"encoder_conf": ABSOLUTE},
+}
+
+
+@pytest.fixture(scope="module", params=OPTIONS.values(), ids=OPTIONS)
+def full_and_changes(request, tmp_path_factory):
+    return make_model(tmp_path_factory.mktemp("full"), **request.param), request.param
+
+
+def truncate(states, layer):
+    """The weights of a model that ends at ``layer``: its exit's head becomes the last one."""
+    kept = {}
+    for key, value in states.items():
+        parts = key.split(".")
+        if parts[0] == "exit_heads":
+            continue
+        if parts[:2] == ["encoder", "encoders"] and int(parts[2]) >= layer:
+            continue
+        kept[key] = value
+    for part in ("weight", "bias"):
+        own = f"exit_heads.{layer}.linear.{part}"
+        kept[f"ctc.ctc_lo.{part}"] = states.get(own, states[f"ctc.ctc_lo.{part}"])
+    return kept
+
+
+@pytest.mark.parametrize("layer", [2, 4])
+def test_exit_k_is_the_k_block_model(layer, full_and_changes, tmp_path):
+    full, changes = full_and_changes
+    shorter = {**changes.get("encoder_conf", {}), "num_blocks": layer, "exit_layers": [layer]}
+    small = make_model(tmp_path, seed=1, **{**changes, "encoder_conf": shorter})
+    small.load_state_dict(truncate(full.state_dict(), layer))
+    features, lengths = make_features([61, 150, 99])
+    with torch.inference_mode():
+        walked = {exit.layer: exit for exit in full.walk(features, lengths)}
+        [last] = small.walk(features, lengths)
+        assert last.last and last.layer == layer
+        torch.testing.assert_close(walked[layer].hidden, last.hidden)
+        torch.testing.assert_close(
+            full.exit_log_probs(walked[layer]), small.exit_log_probs(last), atol=1e-5, rtol=1e-5
+        )

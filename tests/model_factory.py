@@ -1,0 +1,134 @@
+"""Tiny early-exit models with random weights, built through ESPnet's own parser and ``build_model``.
+
+Weights, biases and running statistics are all drawn at random and the heads are sharp: nothing is hidden by a
+bias of zero, and texts and scores differ between utterances, exits and seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+from torch import Tensor, nn
+
+TOKENS = ("<blank>", "<unk>", "<space>", *"ABCDEFGHIJ", "<sos/eos>")
+SAMPLE_RATE = 16000
+HOP = 160
+N_MELS = 40
+
+ENCODER: dict[str, Any] = {
+    "output_size": 16,
+    "attention_heads": 2,
+    "linear_units": 24,
+    "num_blocks": 6,
+    "cnn_module_kernel": 7,
+    "rel_pos_type": "latest",
+    "input_layer": "dwconv8",
+    "exit_layers": [2, 4, 6],
+}
+
+ABSOLUTE = {"pos_enc_layer_type": "abs_pos", "selfattention_layer_type": "selfattn"}
+
+
+def make_settings(
+    encoder_conf: dict[str, Any] | None = None, model_conf: dict[str, Any] | None = None, **changes
+) -> dict[str, Any]:
+    """The YAML of a training run; ``encoder_conf`` and ``model_conf`` add to the tiny ones."""
+    return {
+        "token_list": list(TOKENS),
+        "token_type": "char",
+        "bpemodel": None,
+        "frontend": "default",
+        "frontend_conf": {"fs": SAMPLE_RATE, "hop_length": HOP, "n_mels": N_MELS},
+        "normalize": "utterance_mvn",
+        "normalize_conf": {},
+        "encoder": "ee_conformer",
+        "encoder_conf": {**ENCODER, **(encoder_conf or {})},
+        "decoder": None,
+        "model": "ee_ctc_att",
+        "model_conf": {"ctc_weight": 1.0, **(model_conf or {})},
+        **changes,
+    }
+
+
+def make_args(folder: Path, settings: dict[str, Any]) -> argparse.Namespace:
+    """Parse ``settings`` as training does, defaults of ESPnet's options included."""
+    from espnet_ee.host.task import EarlyExitASRTask
+
+    config = folder / "train.yaml"
+    config.write_text(yaml.safe_dump(settings, allow_unicode=True), encoding="utf-8")
+    # A parser of its own: ESPnet's keep what --config said as defaults for the next call.
+    parser = EarlyExitASRTask.get_parser()
+    return parser.parse_args(["--config", str(config), "--output_dir", str(folder)])
+
+
+def make_model(folder: Path, seed: int = 0, **changes):
+    """A model in evaluation mode; ``changes`` are those of ``make_settings``."""
+    from espnet_ee.host.task import EarlyExitASRTask
+
+    torch.manual_seed(seed)
+    model = EarlyExitASRTask.build_model(make_args(folder, make_settings(**changes)))
+    randomise(model)
+    return model.eval()
+
+
+def make_experiment(folder: Path, seed: int = 0, **changes) -> Path:
+    """An experiment folder as training leaves it: ``config.yaml`` and a checkpoint."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = make_model(folder, seed, **changes)
+    args = make_args(folder, make_settings(**changes))
+    text = yaml.safe_dump(vars(args), allow_unicode=True)
+    (folder / "config.yaml").write_text(text, encoding="utf-8")
+    torch.save(model.state_dict(), folder / "valid.cer_ctc.ave.pth")
+    return folder
+
+
+def make_recogniser(folder: Path, seed: int = 0, **changes):
+    """``EarlyExitSpeech2Text`` of a fresh experiment."""
+    from espnet_ee.host.inference import EarlyExitSpeech2Text
+
+    return EarlyExitSpeech2Text.from_exp(make_experiment(folder, seed, **changes))
+
+
+@torch.no_grad()
+def randomise(model: nn.Module) -> None:
+    """Draw what initialisation leaves at 0 or 1; let the signal outweigh the biases; sharpen the heads."""
+    for module in model.modules():
+        if isinstance(module, (nn.LayerNorm, nn.BatchNorm1d)):
+            module.weight.uniform_(0.5, 1.5)
+        if isinstance(module, nn.BatchNorm1d):
+            module.running_mean.normal_(0.0, 0.3)
+            module.running_var.uniform_(0.5, 2.0)
+        bias = getattr(module, "bias", None)
+        if isinstance(bias, nn.Parameter):
+            bias.normal_(0.0, 0.1)
+    for name, parameter in model.named_parameters():
+        if parameter.ndim > 1 and name.startswith(("exit_heads.", "ctc.")):
+            parameter.mul_(4.0)
+        elif parameter.ndim > 1 and ".embed." in f".{name}":
+            parameter.mul_(3.0)
+
+
+def make_waves(samples: list[int], seed: int = 0) -> list[np.ndarray]:
+    """Waveforms of tones that change every 50 ms, in noise."""
+    rng = np.random.default_rng(seed)
+    return [_wave(count, rng) for count in samples]
+
+
+def _wave(count: int, rng: np.random.Generator) -> np.ndarray:
+    segments = count // 800 + 1
+    hertz = np.repeat(rng.uniform(100.0, 6000.0, segments), 800)[:count]
+    loudness = np.repeat(rng.lognormal(-2.0, 1.0, segments), 800)[:count]
+    tone = np.sin(2 * np.pi * np.cumsum(hertz) / SAMPLE_RATE)
+    return (loudness * tone + 0.01 * rng.normal(size=count)).astype(np.float32)
+
+
+def make_features(lengths: list[int], bins: int = N_MELS, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """``(B, T, F)`` random features, zero on padding as ESPnet pads, and ``(B,)`` lengths."""
+    generator = torch.Generator().manual_seed(seed)
+    rows = [torch.randn(length, bins, generator=generator) for length in lengths]
+    return nn.utils.rnn.pad_sequence(rows, batch_first=True), torch.tensor(lengths)
