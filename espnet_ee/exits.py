@@ -164,7 +164,7 @@ def check_exit_layers(exit_layers: tuple[int, ...], num_blocks: int) -> tuple[in
             f"encoder_conf.exit_layers is {problem}.",
             got=f"exit_layers={list(layers)}, num_blocks={num_blocks}",
             want=f"increasing 1-based block numbers, e.g. {_example(num_blocks)}",
-            fix=f"--encoder_conf exit_layers={_example(num_blocks)}".replace(" ", ""),
+            fix="--encoder_conf exit_layers=" + f"{_example(num_blocks)}".replace(" ", ""),
         )
     return layers if layers and layers[-1] == num_blocks else (*layers, num_blocks)
 

@@ -54,7 +54,7 @@ def exit_weights(rule: str | Sequence[float], num_exits: int) -> tuple[float, ..
             "model_conf.exit_weights does not fit the exits.",
             got=f"{rule!r} for {num_exits} exits",
             want=f"'uniform', 'depth', or a list of {num_exits} numbers",
-            fix=f"--model_conf exit_weights={[1.0] * num_exits}".replace(" ", ""),
+            fix="--model_conf exit_weights=" + f"{[1.0] * num_exits}".replace(" ", ""),
         )
     weights = tuple(float(weight) for weight in rule)
     if any(not 0.0 <= weight < float("inf") for weight in weights) or not any(weights):
