@@ -130,9 +130,10 @@ def read_states(checkpoint: Path) -> dict[str, Any]:
     try:
         states = torch.load(checkpoint, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]  # an EOFError says nothing
         raise CheckpointError(
             f"checkpoint {checkpoint} cannot be read; it is damaged or was not written to the end.",
-            got=f"{checkpoint.stat().st_size} bytes; {str(error).splitlines()[0][:120]}",
+            got=f"{checkpoint.stat().st_size} bytes; {reason[:120]}",
             fix="copy it again, or train again",
         ) from error
     states = states.get("model", states) if isinstance(states, dict) else None
