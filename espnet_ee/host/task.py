@@ -57,7 +57,12 @@ def average_each(
     )
     sizes = [keep_nbest] if isinstance(keep_nbest, int) else sorted(keep_nbest)
     for criterion in criteria:
-        for n in sizes:
+        phase, name, mode = criterion
+        if not reporter.has(phase, name):
+            continue
+        epochs = len(reporter.sort_epochs_and_values(phase, name, mode))
+        # Of too large an n ESPnet makes a link to the best epoch, which would hide the averages.
+        for n in [n for n in sizes if n <= epochs] or sizes[:1]:
             average_nbest_models(output_dir, reporter, [list(criterion)], [n])
 
 
