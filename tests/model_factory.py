@@ -1,7 +1,7 @@
-"""Tiny early-exit models with random weights, built through ESPnet's own parser and ``build_model``.
+"""Tiny early-exit models with random weights, built by ESPnet's own parser and ``build_model``.
 
-Weights, biases and running statistics are all drawn at random and the heads are sharp: nothing is hidden by a
-bias of zero, and texts and scores differ between utterances, exits and seeds.
+Weights, biases and running statistics are all drawn at random and the heads are sharp: nothing
+is hidden by a bias of zero, and texts and scores differ between utterances, exits and seeds.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def make_recogniser(folder: Path, seed: int = 0, **changes):
 
 @torch.no_grad()
 def randomise(model: nn.Module) -> None:
-    """Draw what initialisation leaves at 0 or 1; let the signal outweigh the biases; sharpen the heads."""
+    """Draw what initialisation leaves at 0 or 1, with signals above biases and sharp heads."""
     for module in model.modules():
         if isinstance(module, (nn.LayerNorm, nn.BatchNorm1d)):
             module.weight.uniform_(0.5, 1.5)

@@ -1,4 +1,4 @@
-"""Law 4: dropping stopped utterances changes no result; order is kept, each utterance has one result."""
+"""Law 4: dropping stopped utterances changes no result; one per utterance, in input order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Law 8: one exit gives ESPnet's own loss; weights are what the config says; heads learn as they should."""
+"""Law 8: one exit gives ESPnet's loss; weights are what the config says; heads learn or rest."""
 
 from __future__ import annotations
 
@@ -91,17 +91,25 @@ def test_the_loss_is_the_weighted_sum_of_the_exits(rule, heads, batch, tmp_path)
     for exit, weight in zip(
         model.walk(batch["speech"], batch["speech_lengths"]), weights, strict=True
     ):
-        own = model.exit_heads[str(exit.layer)].linear if str(exit.layer) in model.exit_heads else None
+        own = (
+            model.exit_heads[str(exit.layer)].linear
+            if str(exit.layer) in model.exit_heads
+            else None
+        )
         assert (own is None) == (heads == "shared" or exit.last)
         log_probs = (own or model.ctc.ctc_lo)(exit.hidden).log_softmax(-1)
         rows = [
-            functional.ctc_loss(log_probs[row, :t], batch["text"][row, :u], (t,), (u,), reduction="sum")
+            functional.ctc_loss(
+                log_probs[row, :t], batch["text"][row, :u], (t,), (u,), reduction="sum"
+            )
             for row, (t, u) in enumerate(
                 zip(exit.lengths.tolist(), batch["text_lengths"].tolist(), strict=True)
             )
         ]
         mean = torch.stack(rows).mean()
-        torch.testing.assert_close(stats[f"loss_exit{exit.layer:02d}"][0], mean, atol=1e-3, rtol=1e-4)
+        torch.testing.assert_close(
+            stats[f"loss_exit{exit.layer:02d}"][0], mean, atol=1e-3, rtol=1e-4
+        )
         by_hand = by_hand + weight * mean
     torch.testing.assert_close(loss[0], by_hand, atol=1e-3, rtol=1e-4)
     assert stats["loss"] == loss
@@ -117,11 +125,15 @@ def gradients(model, batch):
 def test_every_head_learns(batch, tmp_path):
     model = still_model(tmp_path)
     learning = gradients(model, batch)
-    # The bias of a depthwise convolution before a batch normalisation is subtracted again, that of keys
-    # shifts all scores of a query alike: their gradients are zero but for rounding.
+    # Batch normalisation subtracts the bias before it; that of keys shifts all scores of a query
+    # alike: their gradients are zero but for rounding.
     idle = {n for n, _ in model.named_parameters()} - learning
     assert all("depthwise_conv.bias" in n or "linear_k.bias" in n for n in idle)
-    assert {"exit_heads.2.linear.weight", "exit_heads.4.linear.bias", "ctc.ctc_lo.weight"} <= learning
+    assert {
+        "exit_heads.2.linear.weight",
+        "exit_heads.4.linear.bias",
+        "ctc.ctc_lo.weight",
+    } <= learning
 
 
 def test_a_weight_of_zero_teaches_nothing(batch, tmp_path):
@@ -153,7 +165,8 @@ def test_a_shared_head_learns_from_every_exit(batch, tmp_path):
         return model.ctc.ctc_lo.weight.grad
 
     alone = [
-        head_gradient([w if i == index else 0.0 for i, w in enumerate(weights)]) for index in range(3)
+        head_gradient([w if i == index else 0.0 for i, w in enumerate(weights)])
+        for index in range(3)
     ]
     torch.testing.assert_close(head_gradient(weights), sum(alone), atol=1e-3, rtol=1e-4)
 
@@ -167,6 +180,4 @@ def test_validation_reports_an_error_rate_per_exit(batch, tmp_path):
 def test_padding_of_the_text_is_ignored(batch, tmp_path):
     model = still_model(tmp_path)
     wider = functional.pad(batch["text"], (0, 3), value=5)
-    torch.testing.assert_close(
-        model(**{**batch, "text": wider})[0], model(**batch)[0]
-    )
+    torch.testing.assert_close(model(**{**batch, "text": wider})[0], model(**batch)[0])

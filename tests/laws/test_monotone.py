@@ -1,4 +1,4 @@
-"""Law 6: a higher threshold never exits earlier; ``-inf`` takes the first exit, ``+inf`` the last."""
+"""Law 6: a higher threshold never exits earlier; ``-inf`` is the first exit, ``inf`` the last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Law 1: an utterance's hidden states, scores, texts and exits do not depend on what shares its batch."""
+"""Law 1: hidden states, scores, texts and exits do not depend on what shares the batch."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ BATCHES = [[6, 5, 4, 3, 2, 1, 0], [2, 1], [0, 2, 5], [3, 3, 3], [3, 6]]
 def asr(request, tmp_path_factory):
     stem, positions = request.param
     folder = tmp_path_factory.mktemp("neighbours")
-    changes = {"encoder_conf": {"input_layer": stem, **(ABSOLUTE if positions != "rel_pos" else {})}}
+    changes = {
+        "encoder_conf": {"input_layer": stem, **(ABSOLUTE if positions != "rel_pos" else {})}
+    }
     if positions == "abs_pos":  # so that both normalisations are met
         changes.update(normalize="global_mvn", normalize_conf={"stats_file": global_stats(folder)})
     return make_recogniser(folder, **changes)

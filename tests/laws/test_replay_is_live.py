@@ -49,13 +49,11 @@ def record(folder, asr):
 
 @pytest.fixture(scope="module")
 def waves(folder):
-    return [
-        read_audio(folder / f"data/{n}.wav", 16000).samples for n in range(len(SAMPLES))
-    ]
+    return [read_audio(folder / f"data/{n}.wav", 16000).samples for n in range(len(SAMPLES))]
 
 
 def thresholds_between(scores):
-    """Both infinities and values in the gaps between recorded scores, where rounding cannot reach."""
+    """Both infinities and values between recorded scores, where rounding cannot reach."""
     values = np.unique(scores)
     gaps = [(a + b) / 2 for a, b in zip(values, values[1:], strict=False) if b - a > 1e-3]
     return [-math.inf, *gaps[:: max(1, len(gaps) // 7)], math.inf]
@@ -86,7 +84,9 @@ def test_replayed_cost_equals_live_cost(policy, asr, record, waves):
     costliest = build_policy("entropy").score_flops_per_posterior
     for index, layer in enumerate(asr.exit_layers):
         heads = 1 if policy == "layer" else index + 1
-        live = asr(waves, "layer", layer) if policy == "layer" else _stop_at(asr, waves, policy, index)
+        live = (
+            asr(waves, "layer", layer) if policy == "layer" else _stop_at(asr, waves, policy, index)
+        )
         for row, result in enumerate(live):
             posteriors = result.frames * len(asr.token_list)
             surplus = heads * (costliest - own) * posteriors / 1e9

@@ -52,7 +52,9 @@ def test_same_output_at_every_exit(lengths, pair):
     assert out_lengths.tolist() == [stock_last.shape[1]] * len(lengths)
     # 202511 counts one frame too many for some lengths; the frames it computes are right.
     assert [layer for layer, _ in below] == [layer for layer, _ in stock_below] == [1, 3]
-    for (_, ours), (_, theirs) in zip([*below, (4, last)], [*stock_below, (4, stock_last)], strict=True):
+    for (_, ours), (_, theirs) in zip(
+        [*below, (4, last)], [*stock_below, (4, stock_last)], strict=True
+    ):
         torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
 
 
@@ -61,7 +63,9 @@ def test_same_parameters_by_name_and_shape(pair):
     assert {k: v.shape for k, v in stock.items()} == {k: v.shape for k, v in ours.items()}
 
 
-@pytest.mark.parametrize("options", [{}, {"macaron_style": True}, ABSOLUTE], ids=["plain", "macaron", "abs"])
+@pytest.mark.parametrize(
+    "options", [{}, {"macaron_style": True}, ABSOLUTE], ids=["plain", "macaron", "abs"]
+)
 def test_same_gradients(options):
     """Fine-tuning starts where ESPnet's would: same gradient of every weight, dropout off."""
     torch.manual_seed(0)
@@ -77,7 +81,11 @@ def test_same_gradients(options):
     theirs = dict(stock.named_parameters())
     for name, parameter in ours.named_parameters():
         torch.testing.assert_close(
-            parameter.grad, theirs[name].grad, atol=1e-4, rtol=1e-3, msg=lambda m, n=name: f"{n}: {m}"
+            parameter.grad,
+            theirs[name].grad,
+            atol=1e-4,
+            rtol=1e-3,
+            msg=lambda m, n=name: f"{n}: {m}",
         )
     torch.testing.assert_close(dict(ours.named_buffers()), dict(stock.named_buffers()))
 

@@ -1,0 +1,115 @@
+"""Training's configuration check and averages."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from espnet_ee.errors import ConfigError
+from espnet_ee.host.compat import Reporter
+from espnet_ee.host.task import EarlyExitASRTask, average_each, check_config_keys
+
+# Epoch -> (cer, loss): the two criteria rank the epochs differently.
+SCORES = {1: (0.9, 1.0), 2: (0.3, 3.0), 3: (0.5, 2.0), 4: (0.4, 4.0)}
+BY_CER, BY_LOSS = [2, 4, 3, 1], [1, 3, 2, 4]
+CRITERIA = [("valid", "cer_ctc", "min"), ("valid", "loss", "min")]
+
+
+def states_of(epoch):
+    weight = torch.tensor([1.0, 10.0]) ** epoch
+    return {"weight": weight, "norm.num_batches_tracked": torch.tensor(epoch)}
+
+
+@pytest.fixture
+def exp(tmp_path):
+    return make_epochs(tmp_path, SCORES)
+
+
+def make_epochs(folder, scores):
+    reporter = Reporter()
+    for epoch, (cer, loss) in scores.items():
+        reporter.set_epoch(epoch)
+        with reporter.observe("valid") as sub:
+            sub.register({"cer_ctc": cer, "loss": loss}, weight=1)
+            sub.next()
+        torch.save(states_of(epoch), folder / f"{epoch}epoch.pth")
+    torch.save({"reporter": reporter.state_dict()}, folder / "checkpoint.pth")
+    return folder
+
+
+@pytest.mark.parametrize("sizes", [[2, 3], [3, 2]])
+def test_every_average_is_the_mean_of_its_own_epochs(sizes, exp):
+    """ESPnet 202511 adds each average into the states of the one before."""
+    average_each(exp, CRITERIA, sizes)
+    for name, ranking in (("cer_ctc", BY_CER), ("loss", BY_LOSS)):
+        for n in (2, 3):
+            average = torch.load(exp / f"valid.{name}.ave_{n}best.pth", weights_only=True)
+            chosen = [states_of(epoch) for epoch in ranking[:n]]
+            mean = torch.stack([states["weight"] for states in chosen]).mean(0)
+            torch.testing.assert_close(average["weight"], mean)
+            # ESPnet adds counters up.
+            assert average["norm.num_batches_tracked"] == sum(ranking[:n])
+        assert (exp / f"valid.{name}.ave.pth").resolve().name == f"valid.{name}.ave_3best.pth"
+    for epoch in SCORES:
+        torch.testing.assert_close(
+            torch.load(exp / f"{epoch}epoch.pth", weights_only=True), states_of(epoch)
+        )
+
+
+def test_one_number_is_one_average(exp):
+    average_each(exp, CRITERIA[:1], 2)
+    assert (exp / "valid.cer_ctc.ave.pth").resolve().name == "valid.cer_ctc.ave_2best.pth"
+    assert not (exp / "valid.loss.ave.pth").exists()
+
+
+def test_fewer_epochs_than_asked_for(tmp_path):
+    """The link stands for the largest average there is."""
+    exp = make_epochs(tmp_path, {1: SCORES[1], 2: SCORES[2]})
+    average_each(exp, CRITERIA[:1], [2, 3])
+    assert (exp / "valid.cer_ctc.ave.pth").resolve().name == "valid.cer_ctc.ave_2best.pth"
+
+
+def test_nothing_to_average(tmp_path):
+    average_each(tmp_path, CRITERIA, [2])
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def parser():
+    return EarlyExitASRTask.get_parser()
+
+
+def check(parser, folder, text):
+    path = folder / "train.yaml"
+    path.write_text(text, encoding="utf-8")
+    check_config_keys(parser, ["--ngpu", "0", "--config", str(path), "--max_epoch", "3"])
+
+
+def test_known_keys_pass(parser, tmp_path):
+    check(
+        parser, tmp_path, "encoder: ee_conformer\nfloat32_matmul_precision: medium\nmax_epoch: 3\n"
+    )
+    check_config_keys(parser, ["--ngpu", "0"])
+
+
+def test_unknown_keys_are_all_reported_with_the_nearest(parser, tmp_path):
+    with pytest.raises(ConfigError) as error:
+        check(parser, tmp_path, "max_epochs: 3\nencoder: ee_conformer\nqwertzuiop: 1\n")
+    lines = str(error.value).splitlines()
+    assert lines[0].endswith("train.yaml has keys that no option reads.")
+    assert lines[1] == "  got:  max_epochs, qwertzuiop"
+    assert lines[2] == "  fix:  max_epochs: did you mean max_epoch?; remove qwertzuiop"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("a: [", "is not YAML"), ("- a\n", "is not a mapping"), ("", "not a mapping")],
+)
+def test_what_is_no_configuration(text, message, parser, tmp_path):
+    with pytest.raises(ConfigError, match=message):
+        check(parser, tmp_path, text)
+
+
+def test_a_missing_configuration(parser):
+    with pytest.raises(ConfigError, match=r"no\.yaml does not exist"):
+        check_config_keys(parser, ["--config", "no.yaml"])
