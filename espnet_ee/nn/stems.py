@@ -7,6 +7,7 @@ input only: lengths are exact and padding cannot leak from one utterance into an
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -45,6 +46,13 @@ class Stem(nn.Module, ABC):
         for _ in range(self.halvings):
             frames = STRIDE * (frames - 1) + KERNEL
         return frames
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Read both spellings of ESPnet: 202511 says ``out.0``, 202611 ``out``."""
+        for part in ("weight", "bias"):
+            if f"{prefix}out.{part}" in state_dict:
+                state_dict[f"{prefix}out.0.{part}"] = state_dict.pop(f"{prefix}out.{part}")
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     @abstractmethod
     def forward(self, features: Tensor) -> Tensor:
