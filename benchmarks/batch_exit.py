@@ -10,7 +10,7 @@ import argparse
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -68,6 +68,7 @@ class Settings:
     repeats: int = 5
     clock: str = "wall"
     stem: str = "dwconv8"
+    equal_sec: float | None = None
     histograms: tuple[str, ...] = tuple(HISTOGRAMS)
     size: ModelSize = field(default_factory=ModelSize)
 
@@ -109,8 +110,10 @@ class Batch:
     exits: Mapping[str, tuple[int, ...]]
 
 
-def utterance_frames(utterances: int) -> list[int]:
-    """Feature frames: lengths of read speech, 1.5 to 20 s with a median of 6 s."""
+def utterance_frames(utterances: int, equal_sec: float | None) -> list[int]:
+    """Feature frames: all equal, or as in read speech, 1.5 to 20 s with a median of 6 s."""
+    if equal_sec is not None:
+        return [round(FRAMES_PER_SEC * equal_sec)] * utterances
     draw = random.Random(SEED)
     seconds = [
         min(20.0, max(1.5, draw.lognormvariate(math.log(6.0), 0.6))) for _ in range(utterances)
@@ -128,7 +131,7 @@ def dictate(shares: Sequence[float], utterances: int) -> list[int]:
 
 def make_batches(settings: Settings, batch_size: int) -> list[Batch]:
     """Length-sorted batches of noise, as inference makes them."""
-    frames = utterance_frames(settings.utterances)
+    frames = utterance_frames(settings.utterances, settings.equal_sec)
     exits = {name: dictate(HISTOGRAMS[name], settings.utterances) for name in settings.histograms}
     batches = []
     for places in length_sorted_batches(frames, batch_size, MAX_PADDED_SEC * FRAMES_PER_SEC):
@@ -138,6 +141,12 @@ def make_batches(settings: Settings, batch_size: int) -> list[Batch]:
         own = {name: tuple(all_[place] for place in places) for name, all_ in exits.items()}
         batches.append(Batch(features, lengths, own))
     return batches
+
+
+def padding_share(batches: Sequence[Batch]) -> float:
+    """Share of the batches' feature frames that are padding before anyone leaves."""
+    real = sum(int(batch.lengths.sum()) for batch in batches)
+    return 1.0 - real / sum(math.prod(batch.features.shape[:2]) for batch in batches)
 
 
 def mean_exit(exits: Sequence[int]) -> int:
@@ -242,7 +251,8 @@ def measure(settings: Settings) -> list[Row]:
             for name in settings.histograms:
                 promised = promised_saving(model, batches, name, settings.size)
                 own.append(row_of(name, settings, threads, batch_size, batches, seconds, promised))
-            print(f"{settings.stem}, {threads} thread(s), batch {batch_size}")
+            print(f"{settings.stem}, {threads} thread(s), batch {batch_size}", end=", ")
+            print(f"{100 * padding_share(batches):.0f} % padding")
             _show(own)
             rows += own
     return rows
@@ -277,6 +287,10 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Settings, Path | None]:
     )
     parser.add_argument("--quick", action="store_true", help="32 utterances, 2 repeats")
     parser.add_argument("--utterances", type=int, default=default.utterances)
+    parser.add_argument(
+        "--equal", type=float, metavar="SEC", help="all utterances this long: no padding to save"
+    )
+    parser.add_argument("--vocab", type=int, default=default.size.vocab_size, help="labels")
     parser.add_argument("--batch", type=int, nargs="+", default=default.batches)
     parser.add_argument("--stem", choices=STEM_NAMES, default=default.stem)
     parser.add_argument(
@@ -291,6 +305,8 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Settings, Path | None]:
         repeats=2 if args.quick else args.repeats,
         clock=args.clock,
         stem=args.stem,
+        equal_sec=args.equal,
+        size=replace(default.size, vocab_size=args.vocab),
         histograms=tuple(args.histograms),
     )
     return settings, args.output
