@@ -1,0 +1,1 @@
+"""Runnable comparisons against named peers; see README.md."""

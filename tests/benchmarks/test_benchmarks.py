@@ -1,0 +1,118 @@
+"""Each benchmark runs, tiny, and gives complete rows. Times are never judged here."""
+
+import csv
+import json
+import math
+
+import pytest
+import torch
+
+from benchmarks import batch_exit, encoder, harness
+from benchmarks.models import DictatedExits, ModelSize, early_exit_model, random_features
+from espnet_ee.decoding.early_exit import decode_until_good
+
+TINY = ModelSize(
+    num_blocks=3,
+    output_size=16,
+    linear_units=32,
+    attention_heads=2,
+    cnn_module_kernel=7,
+    mel_bins=20,
+    vocab_size=11,
+    exit_layers=(1, 2, 3),
+)
+
+
+@pytest.fixture(autouse=True)
+def short_samples(monkeypatch):
+    monkeypatch.setattr(harness, "SHORTEST_SEC", 1e-4)
+
+
+@pytest.fixture
+def three_exits(monkeypatch):
+    shares = {"uniform": (0.4, 0.2, 0.4), "all last": (0.0, 0.0, 1.0)}
+    monkeypatch.setattr(batch_exit, "HISTOGRAMS", shares)
+    return tuple(shares)
+
+
+def test_encoder_gives_a_row_for_every_exit(tmp_path, capsys):
+    settings = encoder.Settings(seconds=(0.5,), batches=(1, 2), repeats=2, size=TINY)
+    peers, shares = encoder.measure(settings)
+    assert [(row.batch, row.layer) for row in peers] == [(b, n) for b in (1, 2) for n in (1, 2, 3)]
+    assert len(shares) == 2 * 2 * 3
+    assert all(row.largest_difference < 1e-4 for row in peers)
+    assert all(row.time_share == harness.Spread(1.0, 1.0, 1.0) for row in shares if row.layer == 3)
+    for stem in settings.stems:
+        flops = [row.flop_share for row in shares if row.stem == stem and row.batch == 1]
+        assert flops == sorted(flops) and flops[-1] == 1.0
+    assert "ours/espnet" in capsys.readouterr().out
+
+    harness.write_tables(tmp_path / "rows.csv", {}, {"peers": peers, "shares": shares})
+    with (tmp_path / "rows.csv").open(encoding="utf-8", newline="") as rows:
+        read = list(csv.DictReader(rows))
+    assert len(read) == len(peers) + len(shares)
+    assert {"table", "ratio", "ratio_min", "time_share_max", "flop_share"} <= read[0].keys()
+
+
+def test_batch_exit_gives_a_row_for_every_histogram(tmp_path, capsys, three_exits):
+    settings = batch_exit.Settings(
+        utterances=5, batches=(2,), repeats=2, histograms=three_exits, equal_sec=0.6, size=TINY
+    )
+    rows = batch_exit.measure(settings)
+    assert [row.histogram for row in rows] == list(three_exits)
+    assert 0.0 < rows[0].promised < 1.0
+    assert rows[1].promised == pytest.approx(0.0)
+    assert math.isnan(rows[1].reached_of_promised.median)
+    assert "reached/promised" in capsys.readouterr().out
+
+    harness.write_tables(tmp_path / "rows.json", harness.machine(), {"histograms": rows})
+    written = json.loads((tmp_path / "rows.json").read_text(encoding="utf-8"))
+    assert len(written["histograms"]) == len(rows)
+    assert {"cpu", "torch", "espnet", "commit"} <= written["machine"].keys()
+
+
+@pytest.mark.parametrize("compact", [True, False])
+def test_dictated_exits_are_the_exits_taken(compact):
+    model = early_exit_model(TINY, "dwconv8")
+    features, lengths = random_features([60, 50, 40, 30], TINY.mel_bins, seed=0)
+    wanted = (2, 0, 1, 0)
+    with torch.inference_mode():
+        decisions = decode_until_good(
+            model, features, lengths, DictatedExits(wanted), math.inf, compact
+        )
+    assert tuple(decision.exit_index for decision in decisions) == wanted
+
+
+@pytest.mark.parametrize("shares", batch_exit.HISTOGRAMS.values(), ids=list(batch_exit.HISTOGRAMS))
+def test_histograms_are_shares_of_six_exits(shares):
+    assert len(shares) == len(ModelSize().exit_layers)
+    assert sum(shares) == pytest.approx(1.0)
+    exits = batch_exit.dictate(shares, 100)
+    assert [exits.count(index) for index in range(6)] == pytest.approx(
+        [100 * share for share in shares], abs=1
+    )
+
+
+def test_mixed_lengths_are_padded_and_none_is_lost():
+    settings = batch_exit.Settings(utterances=9, histograms=("uniform",))
+    batches = batch_exit.make_batches(settings, 4)
+    assert sum(len(batch.lengths) for batch in batches) == 9
+    assert sum(len(batch.exits["uniform"]) for batch in batches) == 9
+    assert 0.0 < batch_exit.padding_share(batches) < 1.0
+
+
+@pytest.mark.parametrize("module", [encoder, batch_exit])
+def test_options_reach_the_settings(module):
+    settings, output = module.parse(["--quick", "--threads", "1", "2", "--output", "x.csv"])
+    assert settings.threads == (1, 2)
+    assert output.suffix == ".csv"
+    assert settings.repeats < module.Settings().repeats
+    with pytest.raises(SystemExit):
+        module.parse(["--output", "x.txt"])
+
+
+def test_more_threads_than_cores_are_refused():
+    with pytest.raises(SystemExit, match="only"):
+        harness.use_threads(100_000, "wall")
+    with pytest.raises(SystemExit, match="--clock wall"):
+        harness.use_threads(2, "cpu")
