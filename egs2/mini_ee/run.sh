@@ -14,7 +14,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
     --valid_set dev \
     --test_sets "test_clean test_noisy" \
     --token_type bpe \
-    --nbpe 150 \
+    --bpemode bpe \
+    --nbpe 60 \
     --max_wav_duration 15 \
     --asr_config conf/train_ee_mini.yaml \
     "$@"
