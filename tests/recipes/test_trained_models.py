@@ -1,6 +1,6 @@
 """The laws on models that the recipes trained, with real test audio.
 
-Needs an experiment below ``egs2/mini_ee/exp`` or ``egs2/an4_ee/exp`` (``make demo`` or ``make smoke``);
+Needs an experiment below ``egs2/mini_ee/exp`` or ``egs2/an4_ee/exp`` (``make demo``, ``make smoke``);
 ``.ci/run`` makes one and runs these tests after it.
 """
 
