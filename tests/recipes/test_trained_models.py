@@ -1,7 +1,7 @@
 """The laws on models that the recipes trained, with real test audio.
 
-Needs an experiment below ``egs2/mini_ee/exp`` or ``egs2/an4_ee/exp`` (``make demo``, ``make smoke``);
-``.ci/run`` makes one and runs these tests after it.
+Needs an experiment below ``egs2/mini_ee/exp`` or ``egs2/an4_ee/exp``, from ``make demo`` or
+``make smoke``; ``.ci/run`` makes one and runs these tests after it.
 """
 
 import math
