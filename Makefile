@@ -1,6 +1,6 @@
 # make demo    install once, run egs2/mini_ee to the end, print the per-exit results
 # make test    install once, run the tests           (PYTEST_ARGS="-m slow" for the slow ones)
-# make smoke   install once, run every stage of egs2/mini_ee with a tiny model
+# make smoke   install once, run every stage of egs2/mini_ee (or RECIPE=an4_ee) with a tiny model
 # make lint    install once, run ruff and mypy
 # make clean   remove the virtual environment of this PYTHON
 #
@@ -9,6 +9,7 @@
 
 PYTHON ?= python3
 DEMO_ARGS ?=
+RECIPE ?= mini_ee
 PYTEST_ARGS ?=
 
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
@@ -56,7 +57,7 @@ demo: $(VENV)/.installed-train
 	  echo "figure: $$(ls "$$(dirname "$$results")"/wer_vs_cost.png)"
 
 smoke: $(VENV)/.installed-train
-	@cd egs2/mini_ee && $(ACTIVATE) ./run.sh --asr_config conf/train_ee_smoke.yaml --expdir exp/smoke
+	@cd egs2/$(RECIPE) && $(ACTIVATE) ./run.sh --asr_config conf/train_ee_smoke.yaml --expdir exp/smoke
 
 test: $(VENV)/.installed-test
 	$(ACTIVATE) $(BIN)/python -m pytest $(PYTEST_ARGS)

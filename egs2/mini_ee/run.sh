@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
 ./asr_ee.sh \
     --lang en \
     --ngpu 0 \
-    --num_threads 2 \
+    --num_threads 1 \
     --nj 2 \
     --inference_nj 2 \
     --train_set train \
