@@ -91,7 +91,8 @@ def decode_until_good(
             waiting[exit.utterances[stopped]] = False
         if not bool(waiting.any()):
             break
-        history.append(now)
+        if policy.reads_history:
+            history.append(now)
         if compact and bool(stopped.any()):
             walk.keep(~stopped)
             history = [evidence.select(~stopped) for evidence in history]

@@ -46,12 +46,14 @@ class ExitPolicy(ABC):
         name: How users and records call it.
         unit: Unit of the score and so of the threshold.
         reads_posteriors: Whether the heads of passed exits must run.
+        reads_history: Whether passed exits must be kept, and compacted, for ``score``.
         score_flops_per_posterior: FLOPs of scoring for each element of ``(T, V)``.
     """
 
     name: ClassVar[str]
     unit: ClassVar[str]
     reads_posteriors: ClassVar[bool] = True
+    reads_history: ClassVar[bool] = True
     score_flops_per_posterior: ClassVar[int] = 0
 
     @abstractmethod
@@ -60,7 +62,8 @@ class ExitPolicy(ABC):
 
         Args:
             now: This exit.
-            history: The exits before it, shallow first, rows matching ``now``.
+            history: The exits before it, shallow first, rows matching ``now``; may be empty for a
+                policy that declares ``reads_history = False``.
 
         Returns:
             ``(B,)`` float scores; NaN means unknown and never stops.

@@ -22,6 +22,7 @@ class Entropy(ExitPolicy):
 
     name: ClassVar[str] = "entropy"
     unit: ClassVar[str] = "-nats/frame"
+    reads_history: ClassVar[bool] = False
     score_flops_per_posterior: ClassVar[int] = 3  # exp, product, sum
 
     def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
@@ -41,6 +42,7 @@ class Confidence(ExitPolicy):
 
     name: ClassVar[str] = "confidence"
     unit: ClassVar[str] = "probability"
+    reads_history: ClassVar[bool] = False
     score_flops_per_posterior: ClassVar[int] = 1  # one comparison
 
     def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:

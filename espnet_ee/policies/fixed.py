@@ -19,6 +19,7 @@ class Layer(ExitPolicy):
     name: ClassVar[str] = "layer"
     unit: ClassVar[str] = "layers"
     reads_posteriors: ClassVar[bool] = False
+    reads_history: ClassVar[bool] = False
 
     def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
         """``(B,)`` copies of the layer number."""

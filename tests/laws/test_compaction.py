@@ -81,6 +81,8 @@ def test_history_follows_the_active_rows(asr):
     seen = []
 
     class Spy(type(build_policy("entropy"))):
+        reads_history = True
+
         def score(self, now, history):
             assert all(len(past.lengths) == len(now.lengths) for past in history)
             assert all(past.log_probs.shape == now.log_probs.shape for past in history)
