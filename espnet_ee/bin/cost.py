@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
     from espnet_ee.host.checkpoint import build_model, read_training_config
-    from espnet_ee.host.inference import reference_cost, sample_rate_of
+    from espnet_ee.host.costing import reference_cost, sample_rate_of
 
     config, seconds = Path(args.config), args.seconds
     settings = read_training_config(config)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -12,25 +11,11 @@ from torch import Tensor, nn
 from espnet_ee.errors import ConfigError, DataError
 from espnet_ee.exits import Frames, batch_positions, check_exit_layers
 from espnet_ee.host.encoder import EarlyExitEncoder
+from espnet_ee.host.options import choose, per_block, refuse_unknown
 from espnet_ee.nn.conformer import ACTIVATIONS, BlockOptions, ConformerBlock, layer_norm
 from espnet_ee.nn.masks import padding_or_none
 from espnet_ee.nn.positions import Positions
 from espnet_ee.nn.stems import STEM_NAMES, build_stem
-
-# ESPnet options that we refuse rather than ignore, each with its reason.
-REFUSED = {
-    "positionwise_layer_type": "convolutional feed-forward layers read their neighbours' padding",
-    "positionwise_conv_kernel_size": "belongs to convolutional feed-forward layers",
-    "zero_triu": "it changes relative attention to causal, which no recipe uses",
-    "interctc_use_conditioning": "self-conditioning makes an exit's head part of the deeper blocks",
-    "ctc_trim": "it drops frames, so exits would differ in length",
-    "layer_drop_rate": "it has no effect in ESPnet's Conformer; use stochastic_depth_rate",
-    "qk_norm": "not part of ESPnet's relative attention",
-    "padding_idx": "belongs to input_layer: embed",
-    "max_pos_emb_len": "positions grow on demand here",
-    "use_flash_attn": "attention always runs through scaled_dot_product_attention here",
-    "use_sdpa": "attention always runs through scaled_dot_product_attention here",
-}
 
 
 class BlockContext(NamedTuple):
@@ -85,14 +70,14 @@ class EarlyExitConformerEncoder(EarlyExitEncoder):
         **unknown: Any,
     ) -> None:
         super().__init__()
-        _refuse(unknown)
-        _choose("input_layer", input_layer, STEM_NAMES)
-        _choose("activation_type", activation_type, tuple(ACTIVATIONS))
-        _choose("rel_pos_type", rel_pos_type, ("latest",))
-        _choose("pos_enc_layer_type", pos_enc_layer_type, ("rel_pos", "abs_pos"))
+        refuse_unknown(unknown, list(inspect.signature(type(self)).parameters)[1:-1])
+        choose("input_layer", input_layer, STEM_NAMES)
+        choose("activation_type", activation_type, tuple(ACTIVATIONS))
+        choose("rel_pos_type", rel_pos_type, ("latest",))
+        choose("pos_enc_layer_type", pos_enc_layer_type, ("rel_pos", "abs_pos"))
         relative = pos_enc_layer_type == "rel_pos"
         wanted_attention = "rel_selfattn" if relative else "selfattn"
-        _choose("selfattention_layer_type", selfattention_layer_type, (wanted_attention,))
+        choose("selfattention_layer_type", selfattention_layer_type, (wanted_attention,))
         if output_size % attention_heads or output_size % 2:
             raise ConfigError(
                 "encoder_conf.output_size does not divide into attention heads.",
@@ -117,7 +102,7 @@ class EarlyExitConformerEncoder(EarlyExitEncoder):
         positions = Positions(output_size, relative, positional_dropout_rate)
         channels = stem_channels or max(1, output_size // 4)
         self.embed = build_stem(input_layer, input_size, output_size, positions, channels)
-        rates = _per_block("stochastic_depth_rate", stochastic_depth_rate, num_blocks)
+        rates = per_block("stochastic_depth_rate", stochastic_depth_rate, num_blocks)
         self.encoders = nn.ModuleList(
             ConformerBlock(
                 BlockOptions(
@@ -210,55 +195,3 @@ class EarlyExitConformerEncoder(EarlyExitEncoder):
         import torch
 
         return int(self.embed.output_lengths(torch.tensor(feature_frames)))
-
-
-def _refuse(unknown: dict[str, Any]) -> None:
-    known = list(inspect.signature(EarlyExitConformerEncoder.__init__).parameters)[2:-1]
-    for name, value in unknown.items():
-        if name in REFUSED:
-            if name in _NEUTRAL and value == _NEUTRAL[name]:
-                continue
-            raise ConfigError(
-                f"ee_conformer does not take encoder_conf.{name}: {REFUSED[name]}.",
-                got=f"{name}={value!r}",
-                fix="leave it out",
-            )
-        near = difflib.get_close_matches(name, known, n=1)
-        raise ConfigError(
-            f"unknown option encoder_conf.{name}.",
-            want=", ".join(known),
-            fix=f"did you mean {near[0]}?" if near else "leave it out",
-        )
-
-
-# Values at which a refused option asks for nothing; ESPnet's configurations may spell them out.
-_NEUTRAL = {
-    "positionwise_layer_type": "linear",
-    "zero_triu": False,
-    "interctc_use_conditioning": False,
-    "ctc_trim": False,
-    "layer_drop_rate": 0.0,
-    "qk_norm": False,
-    "padding_idx": -1,
-}
-
-
-def _choose(option: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise ConfigError(
-            f"encoder_conf.{option} is not one that ee_conformer offers.",
-            got=repr(value),
-            want=" or ".join(allowed),
-        )
-
-
-def _per_block(option: str, value: float | Sequence[float], num_blocks: int) -> list[float]:
-    rates = (
-        [float(value)] * num_blocks if isinstance(value, int | float) else [float(v) for v in value]
-    )
-    if len(rates) != num_blocks or any(not 0.0 <= rate < 1.0 for rate in rates):
-        raise ConfigError(
-            f"encoder_conf.{option} needs one rate in [0, 1) or one per block.",
-            got=f"{value!r} for {num_blocks} blocks",
-        )
-    return rates

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from espnet_ee.exits import LayeredEncoder, Walk
@@ -49,8 +48,3 @@ class EarlyExitEncoder(LayeredEncoder, AbsEncoder):
         last = exits[-1]
         below = [(exit.layer, exit.hidden) for exit in exits[:-1]]
         return ((last.hidden, below) if below else last.hidden), last.lengths, None
-
-
-def too_short(lengths: Tensor, min_frames: int) -> Tensor:
-    """``(B,)`` bool, true where an utterance gives no frame behind the stem."""
-    return torch.as_tensor(lengths) < min_frames

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,8 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from espnet_ee.cost import CostModel, LogMelFrontend, UtteranceCost, total_score_flops
-from espnet_ee.data.audio import parse_rate
+from espnet_ee.cost import CostModel, UtteranceCost
 from espnet_ee.decoding.batching import length_sorted_batches
 from espnet_ee.decoding.early_exit import Decision, ScoredExit, decode_all, decode_until_good
 from espnet_ee.errors import DataError
@@ -24,7 +22,7 @@ from espnet_ee.host.checkpoint import (
     load_model,
 )
 from espnet_ee.host.compat import TokenIDConverter, build_tokenizer
-from espnet_ee.host.model import EarlyExitASRModel
+from espnet_ee.host.costing import cost_model_of, log_mel_of, reference_cost, sample_rate_of
 from espnet_ee.nn.packed import pack_for_inference
 from espnet_ee.policies import ExitPolicy, build_policy, policy_names
 
@@ -91,7 +89,7 @@ class EarlyExitSpeech2Text:
         self.token_list: list[str] = list(args.token_list)
         self._tokenizer = build_tokenizer(token_type=args.token_type, bpemodel=args.bpemodel)
         self._converter = TokenIDConverter(token_list=self.token_list)
-        self.frontend = _log_mel(self.model.frontend)
+        self.frontend = log_mel_of(self.model.frontend)
         pack_for_inference(self.model)
 
     @classmethod
@@ -192,10 +190,7 @@ class EarlyExitSpeech2Text:
 
     def cost_model(self, rules: Sequence[ExitPolicy]) -> CostModel:
         """Counts GFLOPs of this model when it is scored by one of ``rules``."""
-        scoring = total_score_flops([rule.score_flops_per_posterior for rule in rules])
-        return CostModel(
-            self.model.encoder, self.model.head_flops, len(self.token_list), scoring, self.frontend
-        )
+        return cost_model_of(self.model, rules)
 
     def cost_of(self, seconds: float) -> UtteranceCost:
         """Cost of an utterance of that length, scored by the costliest registered policy."""
@@ -262,28 +257,3 @@ class EarlyExitSpeech2Text:
             frames=decision.frames,
             log_prob=decision.path.log_prob,
         )
-
-
-def sample_rate_of(args: argparse.Namespace) -> int:
-    """In Hz, from ``frontend_conf.fs``, which ESPnet also spells ``16k``."""
-    return parse_rate(str((args.frontend_conf or {}).get("fs", 16000)))
-
-
-def _log_mel(frontend: Any) -> LogMelFrontend | None:
-    """Sizes of ESPnet's default front-end; None for models that read features."""
-    if frontend is None:
-        return None
-    return LogMelFrontend(frontend.stft.n_fft, frontend.hop_length, frontend.output_size())
-
-
-@torch.inference_mode()
-def reference_cost(model: EarlyExitASRModel, seconds: float, rate: int) -> UtteranceCost:
-    """Cost of an utterance of that length, scored by the costliest registered policy."""
-    rules = [build_policy(name) for name in policy_names()]
-    scoring = total_score_flops([rule.score_flops_per_posterior for rule in rules])
-    cost_model = CostModel(
-        model.encoder, model.head_flops, model.vocab_size, scoring, _log_mel(model.frontend)
-    )
-    silence = torch.zeros(1, int(seconds * rate), device=next(model.parameters()).device)
-    _, frames = model.speech_features(silence, torch.tensor([silence.shape[1]]))
-    return cost_model.utterance(int(frames))

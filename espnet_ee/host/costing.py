@@ -1,0 +1,42 @@
+"""What a model costs, from ESPnet's modules to ``espnet_ee.cost``."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from espnet_ee.cost import CostModel, LogMelFrontend, UtteranceCost, total_score_flops
+from espnet_ee.data.audio import parse_rate
+from espnet_ee.host.model import EarlyExitASRModel
+from espnet_ee.policies import ExitPolicy, build_policy, policy_names
+
+
+def cost_model_of(model: EarlyExitASRModel, rules: Sequence[ExitPolicy]) -> CostModel:
+    """Counts GFLOPs of ``model`` when it is scored by the costliest of ``rules``."""
+    scoring = total_score_flops([rule.score_flops_per_posterior for rule in rules])
+    frontend = log_mel_of(model.frontend)
+    return CostModel(model.encoder, model.head_flops, model.vocab_size, scoring, frontend)
+
+
+def sample_rate_of(args: argparse.Namespace) -> int:
+    """In Hz, from ``frontend_conf.fs``, which ESPnet also spells ``16k``."""
+    return parse_rate(str((args.frontend_conf or {}).get("fs", 16000)))
+
+
+def log_mel_of(frontend: Any) -> LogMelFrontend | None:
+    """Sizes of ESPnet's default front-end; None for models that read features."""
+    if frontend is None:
+        return None
+    return LogMelFrontend(frontend.stft.n_fft, frontend.hop_length, frontend.output_size())
+
+
+@torch.inference_mode()
+def reference_cost(model: EarlyExitASRModel, seconds: float, rate: int) -> UtteranceCost:
+    """Cost of an utterance of that length, scored by the costliest registered policy."""
+    rules = [build_policy(name) for name in policy_names()]
+    silence = torch.zeros(1, int(seconds * rate), device=next(model.parameters()).device)
+    _, frames = model.speech_features(silence, torch.tensor([silence.shape[1]]))
+    return cost_model_of(model, rules).utterance(int(frames))
