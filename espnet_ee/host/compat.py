@@ -46,7 +46,9 @@ with (
     from espnet2.asr.encoder.abs_encoder import AbsEncoder
     from espnet2.asr.encoder.conformer_encoder import ConformerEncoder as StockConformerEncoder
     from espnet2.asr.espnet_model import ESPnetASRModel
+    from espnet2.asr.frontend.default import DefaultFrontend
     from espnet2.fileio.datadir_writer import DatadirWriter
+    from espnet2.layers.global_mvn import GlobalMVN
     from espnet2.main_funcs.average_nbest_models import average_nbest_models
     from espnet2.tasks.asr import ASRTask
     from espnet2.text.build_tokenizer import build_tokenizer
@@ -61,7 +63,9 @@ __all__ = [
     "ASRTask",
     "AbsEncoder",
     "DatadirWriter",
+    "DefaultFrontend",
     "ESPnetASRModel",
+    "GlobalMVN",
     "Reporter",
     "StockConformerEncoder",
     "TokenIDConverter",

@@ -15,6 +15,7 @@ from espnet_ee.exits import Exit, Walk
 from espnet_ee.heads import ExitHead, LinearHead, linear_flops
 from espnet_ee.host.compat import ESPnetASRModel, force_gatherable
 from espnet_ee.host.encoder import EarlyExitEncoder
+from espnet_ee.host.features import extract_alone, normalise
 from espnet_ee.nn.masks import valid_frames
 
 HEAD_KINDS = ("own", "shared")
@@ -111,7 +112,7 @@ class EarlyExitASRModel(ESPnetASRModel):
         """``(B, N)`` samples to normalised ``(B, T, F)`` features and ``(B,)`` frames."""
         features, lengths = self._extract_feats(speech, speech_lengths)
         if self.normalize is not None:
-            features, lengths = self.normalize(features, lengths)
+            features = normalise(self.normalize, features, lengths)
         if self.preencoder is not None:
             features, lengths = self.preencoder(features, lengths)
         return features, lengths
@@ -206,11 +207,10 @@ class EarlyExitASRModel(ESPnetASRModel):
         A centred STFT of a padded batch sees zeros behind the shorter utterances where alone
         it would see their reflection, so their last frames would depend on their neighbours.
         """
-        if self.training or self.frontend is None or len(speech) == 1:
+        if self.training or self.frontend is None:
             return super()._extract_feats(speech, speech_lengths)
-        alone = super()._extract_feats
         parts = [
-            alone(row[None, :n], length[None])
+            extract_alone(self.frontend, row[None, :n], length[None])
             for row, n, length in zip(speech, speech_lengths.tolist(), speech_lengths, strict=True)
         ]
         features = nn.utils.rnn.pad_sequence([f[0] for f, _ in parts], batch_first=True)
