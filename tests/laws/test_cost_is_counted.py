@@ -113,3 +113,18 @@ def test_scoring_costs_by_policy(asr):
     posteriors = frames * len(asr.token_list)
     assert heads["confidence"] - heads["layer"] == pytest.approx(1 * posteriors)
     assert heads["entropy"] - heads["layer"] == pytest.approx(3 * posteriors)
+
+
+@pytest.mark.parametrize("stem", ["dwconv4", "dwconv8", "conv1d"])
+def test_the_floor_of_a_light_stem_is_under_12_percent(stem):
+    """Of the full depth of a 12-block encoder of ordinary size, counted from the waveform."""
+    from espnet_ee.cost import LogMelFrontend
+    from espnet_ee.host.conformer import EarlyExitConformerEncoder
+
+    encoder = EarlyExitConformerEncoder(
+        80, num_blocks=12, macaron_style=True, input_layer=stem, exit_layers=[6]
+    )
+    frames = 1000  # 10 s
+    blocks = [encoder.block_flops(n, encoder.frames_of(frames)) for n in range(1, 13)]
+    floor = encoder.stem_flops(frames) + LogMelFrontend(512, 160, 80).flops(frames)
+    assert floor / (floor + sum(blocks)) < 0.12
