@@ -14,8 +14,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
     --valid_set train_dev \
     --test_sets test \
     --speed_perturb_factors "0.9 1.0 1.1" \
-    --token_type bpe \
-    --bpemode bpe \
-    --nbpe 60 \
+    --token_type char \
     --asr_config conf/train_ee_an4.yaml \
     "$@"
