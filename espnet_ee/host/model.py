@@ -109,13 +109,28 @@ class EarlyExitASRModel(ESPnetASRModel):
     # -- decoding: walk and speak ------------------------------------------------------------
 
     def speech_features(self, speech: Tensor, speech_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """``(B, N)`` samples to normalised ``(B, T, F)`` features and ``(B,)`` frames."""
-        features, lengths = self._extract_feats(speech, speech_lengths)
-        if self.normalize is not None:
-            features = normalise(self.normalize, features, lengths)
+        """``(B, N)`` samples to the ``(B, T, F)`` features and ``(B,)`` frames that the encoder reads.
+
+        SpecAugment, in training, follows the normalisation, so that what it masks becomes the mean
+        (arXiv:1904.08779, section 2). ESPnet masks first: its zeros in the log-mel domain are
+        loud bands after normalisation.
+        """
+        with torch.autocast(speech.device.type, enabled=self.autocast_frontend):
+            features, lengths = self._extract_feats(speech, speech_lengths)
+            if self.normalize is not None:
+                features = normalise(self.normalize, features, lengths)
+            if self.specaug is not None and self.training:
+                features, lengths = self.specaug(features, lengths)
         if self.preencoder is not None:
             features, lengths = self.preencoder(features, lengths)
         return features, lengths
+
+    def encode(
+        self, speech: Tensor, speech_lengths: Tensor
+    ) -> tuple[Tensor | tuple[Tensor, list[tuple[int, Tensor]]], Tensor]:
+        """Features and encoder, in ESPnet's InterCTC return convention; its decoders call this."""
+        encoded, lengths, _ = self.encoder(*self.speech_features(speech, speech_lengths))
+        return encoded, lengths
 
     def walk(self, features: Tensor, lengths: Tensor) -> Walk:
         """A lazy pass of the encoder over ``(B, T, F)`` features."""
@@ -184,7 +199,7 @@ class EarlyExitASRModel(ESPnetASRModel):
     def _encode_exits(
         self, speech: Tensor, speech_lengths: Tensor
     ) -> tuple[list[tuple[int, Tensor]], Tensor]:
-        """Hidden states of every exit, shallow first, through ESPnet's ``encode``."""
+        """Hidden states of every exit, shallow first, and ``(B,)`` frames."""
         encoded, lengths = self.encode(speech, speech_lengths)
         last, below = encoded if len(self.encoder.exit_layers) > 1 else (encoded, [])
         return [*below, (self.encoder.exit_layers[-1], last)], lengths

@@ -7,7 +7,8 @@ import torch
 from model_factory import ENCODER, make_features
 
 from espnet_ee.errors import ConfigError, DataError
-from espnet_ee.host.conformer import REFUSED, EarlyExitConformerEncoder
+from espnet_ee.host.conformer import EarlyExitConformerEncoder
+from espnet_ee.host.options import REFUSED
 
 
 def build(**changes):

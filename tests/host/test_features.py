@@ -38,3 +38,17 @@ def test_normalising_in_pieces_changes_nothing(global_mvn, lengths):
     given = features.clone()
     torch.testing.assert_close(normalise(global_mvn, given, frames), wanted)
     torch.testing.assert_close(given, features)
+
+
+def test_masks_of_specaugment_are_the_mean_of_normalised_features(tmp_path):
+    from model_factory import make_model
+
+    masks = {"apply_time_warp": False, "freq_mask_width_range": [20, 21], "apply_time_mask": False}
+    model = make_model(tmp_path, specaug="specaug", specaug_conf=masks).train()
+    [wave] = make_waves([16000])
+    speech, lengths = torch.tensor(wave)[None], torch.tensor([len(wave)])
+    features, _ = model.speech_features(speech, lengths)
+    masked = (features == 0).all(dim=1)  # (1, F): whole bands
+    assert 20 <= int(masked.sum()) <= 40
+    untouched, _ = model.eval().speech_features(speech, lengths)
+    assert not (untouched == 0).all(dim=1).any()
