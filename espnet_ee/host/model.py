@@ -109,7 +109,7 @@ class EarlyExitASRModel(ESPnetASRModel):
     # -- decoding: walk and speak ------------------------------------------------------------
 
     def speech_features(self, speech: Tensor, speech_lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """``(B, N)`` samples to the ``(B, T, F)`` features and ``(B,)`` frames that the encoder reads.
+        """``(B, N)`` samples to the ``(B, T, F)`` and ``(B,)`` frames that the encoder reads.
 
         SpecAugment, in training, follows the normalisation, so that what it masks becomes the mean
         (arXiv:1904.08779, section 2). ESPnet masks first: its zeros in the log-mel domain are
