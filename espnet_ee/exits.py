@@ -8,7 +8,7 @@ batch, and no later block sees them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,20 +149,22 @@ class Walk:
         self._frames = Frames(hidden, self._frames.lengths, self._frames.utterances)
 
 
-def check_exit_layers(exit_layers: tuple[int, ...], num_blocks: int) -> tuple[int, ...]:
+def check_exit_layers(exit_layers: Sequence[int], num_blocks: int) -> tuple[int, ...]:
     """Exit layers with the last block added.
 
     Raises:
         ConfigError: The layers are not increasing or lie outside ``1..num_blocks``.
     """
-    layers = tuple(int(layer) for layer in exit_layers)
+    whole = isinstance(exit_layers, list | tuple) and all(type(n) is int for n in exit_layers)
+    layers = tuple(exit_layers) if whole else ()
     outside = [layer for layer in layers if not 1 <= layer <= num_blocks]
     increasing = all(low < high for low, high in zip(layers, layers[1:], strict=False))
-    if outside or not increasing:
+    if outside or not increasing or not whole:
         problem = f"{outside} outside 1..{num_blocks}" if outside else "not increasing"
+        problem = problem if whole else "not a list of whole numbers"
         raise ConfigError(
             f"encoder_conf.exit_layers is {problem}.",
-            got=f"exit_layers={list(layers)}, num_blocks={num_blocks}",
+            got=f"exit_layers={list(layers) if whole else exit_layers!r}, num_blocks={num_blocks}",
             want=f"increasing 1-based block numbers, e.g. {_example(num_blocks)}",
             fix="--encoder_conf exit_layers=" + f"{_example(num_blocks)}".replace(" ", ""),
         )

@@ -49,7 +49,7 @@ def exit_weights(rule: str | Sequence[float], num_exits: int) -> tuple[float, ..
     if rule == "depth":
         total = num_exits * (num_exits + 1) / 2
         return tuple((index + 1) / total for index in range(num_exits))
-    if isinstance(rule, str) or len(rule) != num_exits:
+    if isinstance(rule, str) or not isinstance(rule, Sequence) or len(rule) != num_exits:
         raise ConfigError(
             "model_conf.exit_weights does not fit the exits.",
             got=f"{rule!r} for {num_exits} exits",

@@ -12,6 +12,7 @@ from model_factory import make_experiment, make_waves
 from espnet_ee.bin.asr_inference import main as asr_inference
 from espnet_ee.bin.asr_train import main as asr_train
 from espnet_ee.bin.main import main as espnet_ee
+from espnet_ee.errors import DataError
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_each_bad_file_gets_one_error_and_the_good_ones_are_decoded(
     code = recognise(exp, good, *bad.values(), good)
     assert code == 1
     out = capfd.readouterr().out
-    assert [line.split("\t")[0] for line in out.splitlines()] == ["good.wav", "good.wav"]
+    assert [line.split("\t")[0] for line in out.splitlines()] == [str(good)] * 2
     told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     for message, path in bad.items():
         [error] = [text for text in told if str(path) in text]
@@ -67,15 +68,48 @@ def test_two_channels_at_another_rate_are_decoded_and_said_so(exp, tmp_path, cap
     wave = make_waves([44100])[0]
     path = write_wav(tmp_path / "stereo.wav", np.stack([wave, wave], axis=1), 44100)
     assert recognise(exp, path) == 0
-    assert capfd.readouterr().out.startswith("stereo.wav\t")
+    assert capfd.readouterr().out.startswith(f"{path}\t")
     assert "2 channels mixed down, resampled from 44100 to 16000 Hz" in caplog.text
 
 
 def test_an_unknown_policy_names_the_nearest(exp, good, capfd):
-    assert recognise(exp, "--policy", "entropie", good) == 1
+    assert recognise(exp, "--policy", "entropie", "--threshold", "0", good) == 1
     err = capfd.readouterr().err
     assert "unknown policy 'entropie'" in err
     assert "did you mean entropy?" in err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--policy", "entropy"], "policy entropy needs a threshold"),
+        (["--exit-layer", "99"], "--exit-layer 99 is deeper than the model"),
+        (["--exit-layer", "2", "--threshold", "3"], "exclude each other"),
+        (["--device", "cpuu"], "device 'cpuu' cannot be used"),
+    ],
+)
+def test_options_that_do_not_fit(exp, good, capfd, words, message):
+    assert recognise(exp, *words, good) == 1
+    assert message in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("option", ["--batch-size=0", "--threads=-1", "--threshold=nan"])
+def test_numbers_out_of_range(exp, good, option):
+    with pytest.raises(SystemExit) as exit:
+        recognise(exp, option, good)
+    assert exit.value.code == 2
+
+
+@pytest.mark.parametrize(
+    "wave",
+    [np.zeros(16000, dtype=np.int16), [0.0] * 16000, np.zeros((2, 16000), np.float32)],
+)
+def test_waveforms_that_are_no_float_vectors(exp, wave):
+    from espnet_ee import EarlyExitSpeech2Text
+
+    asr = EarlyExitSpeech2Text.from_exp(exp)
+    with pytest.raises(DataError, match="not an array of floats|not one-dimensional"):
+        asr([wave])
 
 
 def test_a_truncated_checkpoint(exp, good, tmp_path, capfd):
@@ -100,11 +134,15 @@ def test_a_checkpoint_of_another_vocabulary(exp, good, tmp_path, capfd):
 
 
 @pytest.mark.parametrize(
-    ("part", "key"), [("encoder_conf", "exit_layer"), ("model_conf", "exit_weight")]
+    ("part", "key"),
+    [("encoder_conf", "exit_layer"), ("model_conf", "exit_weight"), (None, "encoder_cnf")],
 )
 def test_a_configuration_with_an_unknown_key(exp, good, tmp_path, capfd, part, key):
+    from espnet_ee.host.compat import espnet_version
+
     settings = yaml.safe_load((exp / "config.yaml").read_text(encoding="utf-8"))
-    settings[part][key] = [2]
+    settings["version"] = espnet_version()
+    (settings[part] if part else settings)[key] = [2]
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     checkpoint = exp / "valid.cer_ctc.ave.pth"
     assert recognise(tmp_path, "--checkpoint", checkpoint, good) == 1
@@ -120,7 +158,7 @@ def test_a_training_configuration_with_an_unknown_key(tmp_path, capfd):
         asr_train(["--config", str(config), "--output_dir", str(tmp_path)])
     assert exit.value.code == 1
     err = capfd.readouterr().err
-    assert "encodr: did you mean encoder?" in err
+    assert "encodr (did you mean encoder?)" in err
 
 
 def decode(exp: Path, data: Path, out: Path) -> int:

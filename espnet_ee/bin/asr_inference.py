@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from espnet_ee.bin.main import Parser, nearest
+from espnet_ee.bin.main import Parser
+from espnet_ee.bin.options import check_device, check_threshold, positive, threshold
 from espnet_ee.errors import ConfigError, EspnetEEError
+from espnet_ee.spelling import nearest
 
 
 def get_parser() -> Parser:
@@ -36,12 +37,19 @@ def get_parser() -> Parser:
     parser.add_argument("--key_file", help="decode the ids in its first column only")
     parser.add_argument("--output_dir", help="folder of the results")
     parser.add_argument("--policy", default="layer", help="exit rule of what 1best_recog holds")
-    parser.add_argument("--threshold", type=float, default=math.inf, help="in the policy's unit")
-    parser.add_argument("--batch_size", type=int, default=16, help="utterances decoded together")
+    parser.add_argument("--threshold", type=threshold, help="in the policy's unit")
+    parser.add_argument(
+        "--batch_size", type=positive, default=16, help="utterances decoded together"
+    )
     parser.add_argument("--ngpu", type=int, default=0, choices=(0, 1), help="1 decodes on a GPU")
-    parser.add_argument("--num_threads", type=int, default=1, help="of torch on the CPU")
+    parser.add_argument("--num_threads", type=positive, default=1, help="of torch on the CPU")
     parser.add_argument("--seed", type=int, default=0, help="recorded; greedy decoding needs none")
-    parser.add_argument("--log_level", default="INFO", help="DEBUG, INFO, WARNING or ERROR")
+    parser.add_argument(
+        "--log_level",
+        default="INFO",
+        choices=("DEBUG", "INFO", "WARNING", "ERROR"),
+        help="how much",
+    )
     return parser
 
 
@@ -83,13 +91,14 @@ def run(args: argparse.Namespace) -> int:
     from espnet_ee.policies import build_policy
 
     policy = build_policy(args.policy)
+    limit = check_threshold(policy, args.threshold)
     torch.set_num_threads(args.num_threads)
 
     from espnet_ee.host.checkpoint import load_model
     from espnet_ee.host.decode_set import DecodeJob, decode_set
     from espnet_ee.host.inference import EarlyExitSpeech2Text
 
-    device = "cuda" if args.ngpu else "cpu"
+    device = check_device("cuda" if args.ngpu else "cpu")
     loaded = load_model(Path(args.asr_train_config), Path(args.asr_model_file), device)
     asr = EarlyExitSpeech2Text(loaded, device, args.batch_size)
     job = DecodeJob(
@@ -97,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         out=Path(args.output_dir),
         key_file=Path(args.key_file) if args.key_file else None,
         policy=policy,
-        threshold=args.threshold,
+        threshold=limit,
         seed=args.seed,
     )
     failures = decode_set(asr, job)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from espnet_ee.bin.options import seconds
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("config", help="config.yaml written by training (no checkpoint is needed)")
-    parser.add_argument("--seconds", type=float, default=10.0, help="length of the utterance")
+    parser.add_argument("--seconds", type=seconds, default=10.0, help="length of the utterance")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -17,17 +19,17 @@ def run(args: argparse.Namespace) -> int:
     from espnet_ee.host.checkpoint import build_model, read_training_config
     from espnet_ee.host.costing import reference_cost, sample_rate_of
 
-    config, seconds = Path(args.config), args.seconds
+    config, length = Path(args.config), args.seconds
     settings = read_training_config(config)
     model = build_model(settings, config).eval()
     layers = model.encoder.exit_layers
-    cost = reference_cost(model, seconds, sample_rate_of(settings))
+    cost = reference_cost(model, length, sample_rate_of(settings))
     full = cost.until(len(layers) - 1, reads_posteriors=True)
-    print(f"GFLOPs per second of audio, counted from the waveform, {seconds:.1f} s utterance")
+    print(f"GFLOPs per second of audio, counted from the waveform, {length:.1f} s utterance")
     print(f"{'up to':<12}{'GFLOPs/s':>10}{'share':>8}   head and scoring")
-    print(f"{'block 1':<12}{cost.floor_gflops / seconds:>10.3f}{cost.floor_gflops / full:>8.1%}")
+    print(f"{'block 1':<12}{cost.floor_gflops / length:>10.3f}{cost.floor_gflops / full:>8.1%}")
     for index, layer in enumerate(layers):
         total = cost.until(index, reads_posteriors=True)
-        head = cost.head_gflops[index] / seconds
-        print(f"{f'exit {layer}':<12}{total / seconds:>10.3f}{total / full:>8.1%}{head:>19.4f}")
+        head = cost.head_gflops[index] / length
+        print(f"{f'exit {layer}':<12}{total / length:>10.3f}{total / full:>8.1%}{head:>19.4f}")
     return 0

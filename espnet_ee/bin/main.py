@@ -7,17 +7,17 @@ Exit codes: 0 done, 1 an error that the message explains, 2 a wrong command line
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
 from espnet_ee.errors import EspnetEEError
+from espnet_ee.spelling import nearest
 from espnet_ee.version import __version__
 
 # Name -> (module with add_arguments and run, one line of help). The modules import torch and
@@ -66,12 +66,6 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print the message and where to find help on stderr, and leave with code 2."""
         self.exit(EXIT_USAGE, f"{self.prog}: {message}\n  try:  {self.prog} --help\n")
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """A hint like `` (did you mean --policy?)`` for a misspelt word, or nothing."""
-    matches = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" (did you mean {matches[0]}?)" if matches else ""
 
 
 def build_top_parser() -> Parser:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 from dataclasses import asdict
-from pathlib import Path
+
+from espnet_ee.bin.options import check_device, check_threshold, positive, threshold
+from espnet_ee.errors import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,17 +16,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--exp", required=True, metavar="DIR", help="experiment with config.yaml")
     parser.add_argument("--checkpoint", metavar="FILE", help="instead of DIR's n-best average")
     rule = parser.add_mutually_exclusive_group()
-    rule.add_argument("--policy", default="layer", help="exit rule: layer, entropy or confidence")
-    rule.add_argument("--exit-layer", type=int, metavar="K", help="first exit at layer K or deeper")
+    rule.add_argument("--policy", default="layer", help="exit rule, e.g. entropy or confidence")
+    rule.add_argument(
+        "--exit-layer", type=positive, metavar="K", help="first exit at layer K or deeper"
+    )
     parser.add_argument(
-        "--threshold",
-        type=float,
-        default=math.inf,
-        help="stop at the first exit whose score reaches it; inf runs to the last exit",
+        "--threshold", type=threshold, help="of the policy: stop at the first exit that reaches it"
     )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of each line")
-    parser.add_argument("--batch-size", type=int, default=16, help="files decoded together")
-    parser.add_argument("--threads", type=int, default=1, help="of torch on the CPU")
+    parser.add_argument("--batch-size", type=positive, default=16, help="files decoded together")
+    parser.add_argument("--threads", type=positive, default=1, help="of torch on the CPU")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
 
 
@@ -35,28 +35,34 @@ def run(args: argparse.Namespace) -> int:
 
     from espnet_ee.policies import build_policy
 
-    name, threshold = args.policy, args.threshold
-    if args.exit_layer is not None:
-        name, threshold = "layer", float(args.exit_layer)
-    policy = build_policy(name)
+    if args.exit_layer is not None and args.threshold is not None:
+        raise ConfigError("--exit-layer and --threshold exclude each other.")
+    policy = build_policy(args.policy)
+    limit = check_threshold(policy, args.exit_layer or args.threshold)
+    device = check_device(args.device)
     torch.set_num_threads(args.threads)
 
     from espnet_ee.host.feeding import Feeder
     from espnet_ee.host.inference import EarlyExitSpeech2Text
 
-    asr = EarlyExitSpeech2Text.from_exp(args.exp, args.checkpoint, args.device, args.batch_size)
+    asr = EarlyExitSpeech2Text.from_exp(args.exp, args.checkpoint, device, args.batch_size)
+    if args.exit_layer is not None and args.exit_layer > asr.exit_layers[-1]:
+        raise ConfigError(
+            f"--exit-layer {args.exit_layer} is deeper than the model.",
+            want=", ".join(map(str, asr.exit_layers)),
+        )
     # A file named twice is read and printed twice: its place is its id.
     feeder = Feeder(asr, {str(place): path for place, path in enumerate(args.files)})
     lines: dict[int, str] = {}
     for batch in feeder:
-        results = asr([fed.samples for fed in batch], policy, threshold) if batch else []
+        results = asr([fed.samples for fed in batch], policy, limit) if batch else []
         for fed, result in zip(batch, results, strict=True):
             place = int(fed.utt_id)
             shown = {"file": args.files[place], **asdict(result)}
             lines[place] = (
                 json.dumps(shown, ensure_ascii=False)
                 if args.format == "json"
-                else f"{Path(args.files[place]).name}\tlayer {result.layer}\t{result.text}"
+                else f"{args.files[place]}\tlayer {result.layer}\t{result.text}"
             )
     for place in sorted(lines):
         print(lines[place])

@@ -117,7 +117,8 @@ def decode_all(
         for row, path in enumerate(greedy_ctc(log_probs, exit.lengths)):
             own = {name: values[row] for name, values in scores.items()}
             utterances[row].append(ScoredExit(exit.layer, frames[row], path, own))
-        history.append(now)
+        if any(policy.reads_history for policy in policies):
+            history.append(now)
     return utterances
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import logging
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +15,15 @@ import yaml
 
 from espnet_ee.errors import CheckpointError, ConfigError
 from espnet_ee.host import registry  # noqa: F401  (registers our classes)
-from espnet_ee.host.compat import ASRTask
+from espnet_ee.host.compat import ASRTask, espnet_version
 from espnet_ee.host.model import EarlyExitASRModel
+from espnet_ee.host.task import EarlyExitASRTask
+from espnet_ee.spelling import nearest
 
+logger = logging.getLogger(__name__)
+
+# Written by training beside the options.
+RUNTIME_KEYS = {"version", "distributed", "required"}
 PREFERRED = ("valid.cer_ctc.ave.pth", "valid.cer_ctc.best.pth")
 SHOWN_KEYS = 6
 
@@ -87,6 +94,7 @@ def read_training_config(config: Path) -> argparse.Namespace:
         raise ConfigError(
             f"{config} is not a training configuration.", got=f"no {', '.join(sorted(missing))}"
         )
+    _check_keys(settings, config)
     # Training writes paths relative to the recipe folder.
     for holder, key in (
         (settings, "bpemodel"),
@@ -95,6 +103,20 @@ def read_training_config(config: Path) -> argparse.Namespace:
         if holder.get(key):
             holder[key] = str(_from_recipe(Path(holder[key]), config))
     return argparse.Namespace(**settings)
+
+
+def _check_keys(settings: dict[str, Any], config: Path) -> None:
+    """Compare with what training writes; another ESPnet release may write other keys."""
+    known = {action.dest for action in EarlyExitASRTask.get_parser()._actions} | RUNTIME_KEYS
+    unknown = [f"{key}{nearest(key, known)}" for key in settings if key not in known]
+    if not unknown:
+        return
+    if str(settings.get("version")) != espnet_version():
+        logger.warning("%s has keys of another ESPnet: %s", config, ", ".join(unknown))
+        return
+    raise ConfigError(
+        f"{config} has keys that no option reads.", got=", ".join(unknown), fix="remove them"
+    )
 
 
 def build_model(args: argparse.Namespace, config: Path) -> EarlyExitASRModel:
@@ -115,7 +137,7 @@ def build_model(args: argparse.Namespace, config: Path) -> EarlyExitASRModel:
         raise ConfigError(
             f"{config} names a file that is not there.", got=str(error.filename)
         ) from error
-    except (TypeError, ValueError) as error:  # an option that no constructor takes
+    except (TypeError, ValueError, ArithmeticError, AttributeError) as error:
         raise ConfigError(f"the model of {config} cannot be built.", got=str(error)) from error
 
 
@@ -129,7 +151,13 @@ def read_states(checkpoint: Path) -> dict[str, Any]:
         raise CheckpointError(f"checkpoint {checkpoint} does not exist.")
     try:
         states = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, OSError, pickle.UnpicklingError) as error:
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{checkpoint} holds more than model weights, or is damaged.",
+            got=str(error).splitlines()[0][:120],
+            fix="name weights, e.g. latest.pth; checkpoint.pth is the state of a training",
+        ) from error
+    except (RuntimeError, EOFError, OSError) as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]  # an EOFError says nothing
         raise CheckpointError(
             f"checkpoint {checkpoint} cannot be read; it is damaged or was not written to the end.",
@@ -185,8 +213,8 @@ def sha256_of(path: Path) -> str:
 
 
 def _from_recipe(path: Path, config: Path) -> Path:
-    """A path of the configuration, from here or from one of the folders above the experiment."""
-    for folder in (Path(), *config.resolve().parents):
+    """A path of the configuration, from one of the folders above the experiment or from here."""
+    for folder in (*config.resolve().parents, Path()):
         if (folder / path).exists():
             return folder / path
     return path  # the error that follows names it as written

@@ -30,7 +30,13 @@ def espnet_version() -> str:
         ) from error
 
 
-espnet_version()
+if espnet_version() not in SUPPORTED:
+    raise ConfigError(
+        "this ESPnet release is not supported.",
+        got=f"espnet {espnet_version()}",
+        want=" or ".join(SUPPORTED),
+        fix="pip install espnet-ee, which brings the right one",
+    )
 
 # ESPnet 202511 prints a notice on stdout when flash-attention is absent, its dependency nltk
 # complains on stderr when there is no network, and both warn about their own deprecated calls.

@@ -90,15 +90,15 @@ class EarlyExitConformerEncoder(EarlyExitEncoder):
                 got=str(cnn_module_kernel),
                 want="an odd number",
             )
-        if exit_layers and interctc_layer_idx and list(exit_layers) != list(interctc_layer_idx):
+        if exit_layers and interctc_layer_idx and [*exit_layers] != [*interctc_layer_idx]:
             raise ConfigError(
                 "encoder_conf.exit_layers and interctc_layer_idx name the same thing.",
-                got=f"{list(exit_layers)} and {list(interctc_layer_idx)}",
+                got=f"{exit_layers} and {interctc_layer_idx}",
                 fix="keep exit_layers only",
             )
         self._output_size = output_size
         self.normalize_before = normalize_before
-        self.exit_layers = check_exit_layers(tuple(exit_layers or interctc_layer_idx), num_blocks)
+        self.exit_layers = check_exit_layers(exit_layers or interctc_layer_idx, num_blocks)
         positions = Positions(output_size, relative, positional_dropout_rate)
         channels = stem_channels or max(1, output_size // 4)
         self.embed = build_stem(input_layer, input_size, output_size, positions, channels)

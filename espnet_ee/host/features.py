@@ -33,7 +33,7 @@ def normalise(normalize: Any, features: Tensor, lengths: Tensor) -> Tensor:
     for start in range(0, features.shape[1], PIECE_FRAMES):
         piece = features[:, start : start + PIECE_FRAMES]
         # make_pad_mask wants one full row; no row at all would be cut to length 0.
-        inside = (lengths - start).clamp(0, piece.shape[1])
+        inside = (lengths - start).clamp(0, piece.shape[1]).to(piece.device)
         real = torch.arange(piece.shape[1], device=piece.device) < inside[:, None]
         whole = torch.full_like(lengths, piece.shape[1])
         pieces.append(normalize(piece.clone(), whole)[0].masked_fill(~real[:, :, None], 0.0))

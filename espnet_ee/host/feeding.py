@@ -49,7 +49,8 @@ class Feeder:
     def _read(self, utt_id: str) -> FedUtterance | None:
         path = self._paths[utt_id]
         try:
-            audio = read_audio(path, self._asr.sample_rate)
+            rate = self._asr.sample_rate
+            audio = read_audio(path, rate, self._asr.min_samples / rate)
             self._asr.check(audio.samples, path)
         except DataError as error:
             self.failures[utt_id] = error

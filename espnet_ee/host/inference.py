@@ -126,6 +126,7 @@ class EarlyExitSpeech2Text:
         """Layers with an exit, from 1."""
         return self.model.encoder.exit_layers
 
+    @torch.inference_mode()
     def __call__(
         self,
         waves: Wave | Sequence[Wave],
@@ -160,6 +161,7 @@ class EarlyExitSpeech2Text:
                 results[place] = self._recognition(decision, cost, sec)
         return [results[place] for place in sorted(results)]
 
+    @torch.inference_mode()
     def all_exits(
         self, waves: Wave | Sequence[Wave], policies: Sequence[ExitPolicy] | None = None
     ) -> list[AllExits]:
@@ -196,7 +198,6 @@ class EarlyExitSpeech2Text:
         """Cost of an utterance of that length, scored by the costliest registered policy."""
         return reference_cost(self.model, seconds, self.sample_rate)
 
-    @torch.inference_mode()
     def features(self, waves: Sequence[Wave]) -> tuple[Tensor, Tensor]:
         """Waveforms to ``(B, T, F)`` features and ``(B,)`` frames, as the encoder sees them."""
         samples = [torch.as_tensor(wave, dtype=torch.float32) for wave in waves]
@@ -208,15 +209,14 @@ class EarlyExitSpeech2Text:
         self, waves: Wave | Sequence[Wave]
     ) -> Iterator[tuple[list[int], Tensor, Tensor, list[float]]]:
         """Length-sorted batches: places in the input, features, frames, seconds."""
-        single = isinstance(waves, (np.ndarray, Tensor)) and waves.ndim == 1
+        single = isinstance(waves, (np.ndarray, Tensor)) and waves.ndim < 2
         listed: list[Any] = [waves] if single else list(waves)
         for place, wave in enumerate(listed):
             self.check(wave, f"waveform {place}")
         lengths_sec = [len(wave) / self.sample_rate for wave in listed]
         for places in length_sorted_batches(lengths_sec, self.batch_size, MAX_PADDED_SEC):
-            with torch.inference_mode():
-                features, lengths = self.features([listed[place] for place in places])
-                yield places, features, lengths, [lengths_sec[place] for place in places]
+            features, lengths = self.features([listed[place] for place in places])
+            yield places, features, lengths, [lengths_sec[place] for place in places]
 
     @property
     def min_samples(self) -> int:
@@ -230,8 +230,18 @@ class EarlyExitSpeech2Text:
         """Refuse a waveform that cannot be recognised; ``what`` names it in the message.
 
         Raises:
-            DataError: It is empty, too short, not one-dimensional or not finite.
+            DataError: It is no float array, empty, too short, not one-dimensional or not finite.
         """
+        if (
+            not isinstance(wave, (np.ndarray, Tensor))
+            or not torch.as_tensor(wave).is_floating_point()
+        ):
+            raise DataError(
+                f"{what} is not an array of floats.",
+                got=str(getattr(wave, "dtype", type(wave).__name__)),
+                want="numpy.ndarray or torch.Tensor with samples in -1..1",
+                fix="divide 16-bit samples by 32768",
+            )
         if wave.ndim != 1:
             raise DataError(
                 f"{what} is not one-dimensional.", got=f"shape {tuple(wave.shape)}", want="(N,)"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import yaml
 from espnet_ee.errors import ConfigError
 from espnet_ee.host import registry
 from espnet_ee.host.compat import ASRTask, Reporter, Trainer, average_nbest_models
+from espnet_ee.spelling import nearest
 
 PRECISIONS = ("highest", "high", "medium")
 
@@ -118,14 +118,10 @@ def check_config_keys(parser: argparse.ArgumentParser, cmd: Sequence[str] | None
     if not isinstance(settings, dict):
         raise ConfigError(f"configuration {path} is not a mapping.", want="key: value lines")
     known = {action.dest for action in parser._actions}
-    unknown = [str(key) for key in settings if key not in known]
+    unknown = [f"{key}{nearest(str(key), known)}" for key in settings if key not in known]
     if unknown:
-        near = {key: difflib.get_close_matches(key, known, n=1) for key in unknown}
         raise ConfigError(
             f"configuration {path} has keys that no option reads.",
             got=", ".join(unknown),
-            fix="; ".join(
-                f"{key}: did you mean {match[0]}?" if match else f"remove {key}"
-                for key, match in near.items()
-            ),
+            fix="correct or remove them",
         )

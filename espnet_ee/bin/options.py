@@ -1,0 +1,72 @@
+"""Option values that several commands share, checked where they are given."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from typing import TYPE_CHECKING
+
+from espnet_ee.errors import ConfigError
+
+if TYPE_CHECKING:
+    from espnet_ee.policies import ExitPolicy
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is less than 1")
+    return value
+
+
+def seconds(text: str) -> float:
+    """A positive, finite number of seconds."""
+    value = float(text)
+    if not 0.0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{value} is not a positive number of seconds")
+    return value
+
+
+def threshold(text: str) -> float:
+    """Any number, infinite ones included; NaN would never stop anything."""
+    value = float(text)
+    if math.isnan(value):
+        raise argparse.ArgumentTypeError("nan is no threshold")
+    return value
+
+
+def check_threshold(policy: ExitPolicy, value: float | None) -> float:
+    """The threshold to use: the one given, or the last exit for the policy that looks at depth.
+
+    Raises:
+        ConfigError: A policy that looks at evidence has no threshold.
+    """
+    if value is not None:
+        return value
+    if policy.reads_posteriors:
+        raise ConfigError(
+            f"policy {policy.name} needs a threshold.",
+            want=f"a number in {policy.unit}",
+            fix="--threshold X, chosen on development data: see RESULTS.md or espnet-ee sweep",
+        )
+    return math.inf
+
+
+def check_device(name: str) -> str:
+    """The device, if torch has it.
+
+    Raises:
+        ConfigError: It is misspelt or absent.
+    """
+    import torch
+
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise ConfigError(
+            f"device {name!r} cannot be used.",
+            got=str(error).splitlines()[0][:120],
+            want="cpu, cuda or cuda:N",
+        ) from error
+    return name
