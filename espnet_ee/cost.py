@@ -7,10 +7,13 @@ normalisations, residuals), as in ``torch.utils.flop_counter``.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import TYPE_CHECKING
 
-from espnet_ee.exits import LayeredEncoder
+if TYPE_CHECKING:  # replay, which needs no torch, reads this module too
+    from espnet_ee.exits import LayeredEncoder
 
 GIGA = 1e9
 
@@ -37,22 +40,27 @@ class UtteranceCost:
     Attributes:
         floor_gflops: Front-end and stem: paid whatever the exit.
         body_gflops: ``E`` values: floor and all blocks up to each exit.
-        head_gflops: ``E`` values: each exit's own head and its scoring.
+        head_gflops: ``E`` values: each exit's own head, alone.
+        score_gflops: Scoring the posteriors of one exit.
     """
 
     floor_gflops: float
     body_gflops: tuple[float, ...]
     head_gflops: tuple[float, ...]
+    score_gflops: float
 
     def until(self, exit_index: int, reads_posteriors: bool) -> float:
         """GFLOPs of an utterance that stops at ``exit_index``.
 
-        A policy that reads posteriors runs the head of every exit on the way; one that
-        looks at depth alone runs only the last.
+        A policy that reads posteriors runs and scores the head of every exit on the way; any
+        other runs only the last head and scores nothing.
         """
-        first_head = 0 if reads_posteriors else exit_index
-        heads = sum(self.head_gflops[first_head : exit_index + 1])
-        return self.body_gflops[exit_index] + heads
+        body, reached = self.body_gflops[exit_index], self.head_gflops[: exit_index + 1]
+        if not reads_posteriors:
+            return body + reached[-1]
+        # Added from shallow to deep, as replay does: both give the same last bit.
+        *_, heads = accumulate(head + self.score_gflops for head in reached)
+        return body + heads
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,7 @@ class CostModel:
         encoder: Stem and blocks.
         head_flops: ``(layer, frames) -> FLOPs``.
         vocab_size: ``V``.
-        score_flops_per_posterior: Of the policies scored, summed.
+        score_flops_per_posterior: Of the one policy that is charged.
         frontend: None for models that read features.
     """
 
@@ -88,10 +96,10 @@ class CostModel:
             done = layer
             body.append(running / GIGA)
         scoring = self.score_flops_per_posterior * frames * self.vocab_size
-        heads = [(self.head_flops(layer, frames) + scoring) / GIGA for layer in encoder.exit_layers]
-        return UtteranceCost(floor / GIGA, tuple(body), tuple(heads))
+        heads = tuple(self.head_flops(layer, frames) / GIGA for layer in encoder.exit_layers)
+        return UtteranceCost(floor / GIGA, tuple(body), heads, scoring / GIGA)
 
 
-def total_score_flops(per_posterior: Sequence[int]) -> int:
-    """FLOPs per posterior of the costliest policy: a run that stops scores one of them."""
+def costliest_score_flops(per_posterior: Iterable[int]) -> int:
+    """The largest FLOPs per posterior, 0 of none: a run that stops scores by one policy only."""
     return max(per_posterior, default=0)

@@ -17,21 +17,37 @@ VERSION = 1
 
 
 @dataclass(frozen=True)
+class RecordedPolicy:
+    """What replay must know of a policy; as in ``espnet_ee.policies.ExitPolicy``.
+
+    Attributes:
+        unit: Of its scores; higher scores are surer.
+        score_flops_per_posterior: FLOPs of scoring for each of ``frames * vocab_size``.
+        reads_posteriors: Whether it pays the head, and its scoring, of every exit on the way.
+    """
+
+    unit: str
+    score_flops_per_posterior: int
+    reads_posteriors: bool
+
+
+@dataclass(frozen=True)
 class RecordHeader:
     """What was run: model, exits, policies and provenance.
 
     Attributes:
         set_name: Name of the decoded set, e.g. ``test_clean``.
         exits: Layers with an exit, increasing, from 1; the last is ``num_layers``.
-        policies: Name of each stored score -> its unit; higher scores are surer.
+        policies: Name of each stored score -> its policy.
         versions: Program -> version, of the run that decoded.
+        vocab_size: Posteriors of one frame, blank included.
         floor_gflops_per_second: Cost before block 1 per second of audio, if known.
     """
 
     set_name: str
     exits: tuple[int, ...]
     num_layers: int
-    policies: Mapping[str, str]
+    policies: Mapping[str, RecordedPolicy]
     config: str
     checkpoint_path: str
     checkpoint_sha256: str
@@ -39,6 +55,7 @@ class RecordHeader:
     seed: int
     threads: int
     num_parameters: int
+    vocab_size: int
     floor_gflops_per_second: float | None = None
 
 
@@ -57,7 +74,7 @@ class UtteranceRecord:
 
     Attributes:
         body_gflops: ``E`` cumulative costs: front-end, stem and blocks up to that exit.
-        head_gflops: ``E`` costs of that exit's own head and its scoring.
+        head_gflops: ``E`` costs of that exit's own head, without scoring.
     """
 
     utt_id: str
@@ -123,16 +140,22 @@ _HEADER = {
     "set": _NAME,
     "exits": _INTEGERS,
     "num_layers": _COUNT,
-    "policies": _TEXT_MAP,
+    "policies": _Kind("an object", lambda v: isinstance(v, dict)),
     "config": _TEXT,
     "checkpoint": _TEXT_MAP,
     "versions": _TEXT_MAP,
     "seed": _COUNT,
     "threads": _COUNT,
     "num_parameters": _COUNT,
+    "vocab_size": _COUNT,
     "floor_gflops_per_second": _Kind(
         "a number or null", lambda v: v is None or (_is_number(v) and v >= 0)
     ),
+}
+_POLICY = {
+    "unit": _TEXT,
+    "score_flops_per_posterior": _COUNT,
+    "reads_posteriors": _Kind("true or false", lambda v: isinstance(v, bool)),
 }
 _UTTERANCE = {
     "id": _NAME,
@@ -153,12 +176,12 @@ _EXIT = {
 
 _HEADER_AS_IS = (
     "num_layers",
-    "policies",
     "config",
     "versions",
     "seed",
     "threads",
     "num_parameters",
+    "vocab_size",
     "floor_gflops_per_second",
 )
 
@@ -205,6 +228,10 @@ def parse_header(line: Any, where: str) -> RecordHeader:
     return RecordHeader(
         set_name=value["set"],
         exits=tuple(exits),
+        policies={
+            name: RecordedPolicy(**_checked(policy, _POLICY, f"{where}: policy {name}"))
+            for name, policy in value["policies"].items()
+        },
         checkpoint_path=checkpoint["path"],
         checkpoint_sha256=checkpoint["sha256"],
         **{key: value[key] for key in _HEADER_AS_IS},
@@ -217,8 +244,9 @@ def header_to_json(header: RecordHeader) -> dict[str, Any]:
         "version": VERSION,
         "set": header.set_name,
         "exits": list(header.exits),
+        "policies": {name: asdict(policy) for name, policy in header.policies.items()},
         "checkpoint": {"path": header.checkpoint_path, "sha256": header.checkpoint_sha256},
-        **{key: value for key, value in asdict(header).items() if key in _HEADER_AS_IS},
+        **{key: getattr(header, key) for key in _HEADER_AS_IS},
     }
 
 

@@ -22,6 +22,7 @@ from espnet_ee.errors import DataError
 from espnet_ee.record_format import (
     ExitHypothesis,
     Record,
+    RecordedPolicy,
     RecordHeader,
     UtteranceRecord,
     header_to_json,
@@ -31,14 +32,18 @@ from espnet_ee.record_format import (
 )
 
 __all__ = [
+    "RECORD_NAME",
     "ExitHypothesis",
     "Record",
     "RecordHeader",
     "RecordWriter",
+    "RecordedPolicy",
     "UtteranceRecord",
     "merge_records",
     "read_record",
 ]
+
+RECORD_NAME = "record.jsonl.gz"
 
 
 class RecordWriter:
@@ -127,7 +132,7 @@ def merge_records(paths: Sequence[str | Path], out: str | Path) -> int:
         DataError: No input, different headers, or one id in two inputs.
     """
     if not paths:
-        raise DataError("No record to merge.", want="one or more record.jsonl.gz")
+        raise DataError("No record to merge.", want=f"one or more {RECORD_NAME}")
     records = [read_record(path) for path in paths]
     first = records[0].header
     for path, record in zip(paths, records, strict=True):

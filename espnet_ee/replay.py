@@ -10,9 +10,11 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Context
+from typing import Any
 
 import numpy as np
 
+from espnet_ee.cost import GIGA
 from espnet_ee.errors import ConfigError, DataError
 from espnet_ee.records import Record, RecordHeader
 from espnet_ee.scoring import (
@@ -37,8 +39,9 @@ class ScoredSet:
         words: Word errors, ``(U, E)``.
         characters: Character errors, ``(U, E)``.
         seconds: Audio length, ``(U,)``.
+        frames: Behind the stem, ``(U,)``.
         body_gflops: Cumulative cost up to each exit, ``(U, E)``.
-        head_gflops: Cost of each exit's own head and scoring, ``(U, E)``.
+        head_gflops: Cost of each exit's own head, without scoring, ``(U, E)``.
         scores: Policy -> ``(U, E)``, NaN where unknown; always holds ``layer``.
         speakers: ``U`` names, None where unknown.
     """
@@ -47,6 +50,7 @@ class ScoredSet:
     words: ErrorCounts
     characters: ErrorCounts
     seconds: FloatArray
+    frames: IntArray
     body_gflops: FloatArray
     head_gflops: FloatArray
     scores: Mapping[str, FloatArray]
@@ -104,6 +108,7 @@ def score_set(
         words=count_words(references, hypotheses),
         characters=count_characters(references, hypotheses),
         seconds=np.array([u.seconds for u in record.utterances]),
+        frames=np.array([u.frames for u in record.utterances], dtype=np.int64),
         body_gflops=np.array([u.body_gflops for u in record.utterances]),
         head_gflops=np.array([u.head_gflops for u in record.utterances]),
         scores={name: policy_scores(record, name) for name in (LAYER, *record.header.policies)},
@@ -138,10 +143,12 @@ def check_same_model(sets: Sequence[ScoredSet]) -> None:
     """
     first = sets[0].header
     for other in (item.header for item in sets[1:]):
-        if _model_of(other) != _model_of(first):
+        one, two = _model_of(first), _model_of(other)
+        different = [key for key in one if one[key] != two[key]]
+        if different:
             raise DataError(
                 f"Sets {first.set_name} and {other.set_name} were decoded by different models.",
-                got=f"{_model_of(first)} and {_model_of(other)}",
+                got="; ".join(f"{key}: {one[key]} and {two[key]}" for key in different),
                 want="the same checkpoint, exits and policies",
                 fix="decode both again with one checkpoint",
             )
@@ -160,6 +167,7 @@ def pool(sets: Sequence[ScoredSet]) -> ScoredSet:
         words=_stack([item.words for item in sets]),
         characters=_stack([item.characters for item in sets]),
         seconds=np.concatenate([item.seconds for item in sets]),
+        frames=np.concatenate([item.frames for item in sets]),
         body_gflops=np.concatenate([item.body_gflops for item in sets]),
         head_gflops=np.concatenate([item.head_gflops for item in sets]),
         scores={n: np.concatenate([item.scores[n] for item in sets]) for n in first.scores},
@@ -167,8 +175,13 @@ def pool(sets: Sequence[ScoredSet]) -> ScoredSet:
     )
 
 
-def _model_of(header: RecordHeader) -> tuple[str, tuple[int, ...], tuple[str, ...]]:
-    return header.checkpoint_sha256, header.exits, tuple(header.policies)
+def _model_of(header: RecordHeader) -> dict[str, Any]:
+    return {
+        "checkpoint": header.checkpoint_sha256,
+        "exits": header.exits,
+        "policies": dict(header.policies),
+        "vocab_size": header.vocab_size,
+    }
 
 
 def _stack(counts: Sequence[ErrorCounts]) -> ErrorCounts:
@@ -206,10 +219,17 @@ def first_exit(scores: FloatArray, threshold: float) -> IntArray:
 def stop_gflops(scored: ScoredSet, policy: str) -> FloatArray:
     """Return the cost of stopping at each exit, ``(U, E)``.
 
-    A policy that reads posteriors pays every head on its way; ``layer`` pays its own only.
+    A policy that reads posteriors pays every head on its way and its own scoring of each; any
+    other, as ``layer``, pays the last head only. To the last bit this is what
+    ``espnet_ee.cost.UtteranceCost.until`` charges a run that stops.
     """
-    heads = scored.head_gflops
-    return scored.body_gflops + (heads if policy == LAYER else heads.cumsum(axis=1))
+    body, heads = scored.body_gflops, scored.head_gflops
+    if policy == LAYER or not scored.header.policies[policy].reads_posteriors:
+        return body + heads
+    per_posterior = scored.header.policies[policy].score_flops_per_posterior
+    scoring = per_posterior * scored.frames * scored.header.vocab_size / GIGA  # (U,)
+    total: FloatArray = body + (heads + scoring[:, None]).cumsum(axis=1)
+    return total
 
 
 def operating_point(

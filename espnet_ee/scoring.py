@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from espnet_ee.data.kaldi import some
 from espnet_ee.errors import DataError
 from espnet_ee.records import Record
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
-
-_LISTED = 5  # ids named in an error message
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ def references_of(record: Record, texts: Mapping[str, str] | None = None) -> lis
     if missing:
         raise DataError(
             f"Set {record.header.set_name}: {len(missing)} utterances have no reference.",
-            got=_some(missing),
+            got=some(missing),
             want="a reference for each utterance" + ("" if texts is None else " in the text file"),
             fix="give a Kaldi text file with every utterance: --ref text",
         )
@@ -124,15 +123,15 @@ def speakers_of(record: Record, utt2spk: Mapping[str, str] | None = None) -> lis
     """Return the speaker of each utterance; None where the record knows none.
 
     Raises:
-        DataError: An utterance is not in the given ``utt2spk``.
+        DataError: An utterance is not in the given ``utt2spk``, or without speaker there.
     """
     if utt2spk is None:
         return [utterance.speaker for utterance in record.utterances]
-    missing = [u.utt_id for u in record.utterances if u.utt_id not in utt2spk]
+    missing = [u.utt_id for u in record.utterances if not utt2spk.get(u.utt_id)]
     if missing:
         raise DataError(
             f"Set {record.header.set_name}: {len(missing)} utterances have no speaker in utt2spk.",
-            got=_some(missing),
+            got=some(missing),
             want="a speaker for each utterance",
         )
     return [utt2spk[utterance.utt_id] for utterance in record.utterances]
@@ -149,36 +148,7 @@ def check_covered(records: Iterable[Record], table: Mapping[str, str], path: str
     if unknown:
         raise DataError(
             f"{path}: {len(unknown)} utterances are in no record.",
-            got=_some(unknown),
+            got=some(unknown),
             want="the utterances that were decoded, no others",
             fix="decode them, or take them out of the file",
         )
-
-
-def read_table(path: str | Path, *, empty_values: bool = False) -> dict[str, str]:
-    """Read a Kaldi ``text`` or ``utt2spk`` file: an id, spaces, the rest of the line.
-
-    Args:
-        path: The file, UTF-8.
-        empty_values: Allow an id without more, as ``text`` has for silence.
-
-    Raises:
-        DataError: No such file, an empty line, an id without value, or an id twice.
-    """
-    table: dict[str, str] = {}
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"Cannot read {path}.", got=str(error), want="a text file") from error
-    for number, line in enumerate(lines, start=1):
-        key, *rest = line.split(maxsplit=1) or [""]
-        if not key or not (rest or empty_values):
-            raise DataError(f"{path}:{number}: incomplete line.", got=repr(line), want="ID VALUE")
-        if key in table:
-            raise DataError(f"{path}:{number}: id {key} appears twice.", want="unique ids")
-        table[key] = rest[0].strip() if rest else ""
-    return table
-
-
-def _some(ids: Sequence[str]) -> str:
-    return ", ".join(ids[:_LISTED]) + (", ..." if len(ids) > _LISTED else "")

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_ee.records import ExitHypothesis, Record, RecordHeader, RecordWriter, UtteranceRecord
+from espnet_ee.records import (
+    ExitHypothesis,
+    Record,
+    RecordedPolicy,
+    RecordHeader,
+    RecordWriter,
+    UtteranceRecord,
+)
 
 WORDS = tuple(f"{first}{second}" for first in "BDFGKLMNPRST" for second in ("AY", "EE", "OW", "UH"))
 
@@ -20,7 +27,10 @@ def make_header(
         set_name=set_name,
         exits=tuple(exits),
         num_layers=exits[-1],
-        policies={"entropy": "-nats/frame", "confidence": "probability"},
+        policies={
+            "entropy": RecordedPolicy("-nats/frame", 3, True),
+            "confidence": RecordedPolicy("probability", 1, True),
+        },
         config="exp/asr_toy/config.yaml",
         checkpoint_path="exp/asr_toy/valid.cer_ctc.best.pth",
         checkpoint_sha256="0123456789abcdef" * 4,
@@ -28,6 +38,7 @@ def make_header(
         seed=0,
         threads=1,
         num_parameters=1_300_000,
+        vocab_size=500,
         floor_gflops_per_second=0.06,
     )
     return replace(header, **changes)
@@ -101,7 +112,9 @@ def save(record: Record, path: str | Path) -> Path:
 def table_record(texts: Sequence[Sequence[str]], references: Sequence[str], **scores) -> Record:
     """Make a record with the given texts (U, E), and optionally scores (U, E) by policy."""
     exits = tuple(range(1, len(texts[0]) + 1))
-    header = make_header(exits=exits, policies=dict.fromkeys(scores, "unit"))
+    header = make_header(
+        exits=exits, policies=dict.fromkeys(scores, RecordedPolicy("unit", 0, True))
+    )
     utterances = tuple(
         UtteranceRecord(
             utt_id=f"utt{row}",

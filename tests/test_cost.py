@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from espnet_ee.cost import LogMelFrontend, UtteranceCost, total_score_flops
+from espnet_ee.cost import LogMelFrontend, UtteranceCost, costliest_score_flops
 
 
 def test_the_front_end_by_hand():
@@ -16,17 +16,17 @@ def test_the_front_end_by_hand():
 
 
 def test_stopping_at_an_exit():
-    cost = UtteranceCost(0.5, (1.0, 2.0, 4.0), (0.1, 0.2, 0.4))
+    cost = UtteranceCost(0.5, (1.0, 2.0, 4.0), (0.1, 0.2, 0.4), 0.01)
     assert [cost.until(k, reads_posteriors=False) for k in range(3)] == pytest.approx(
         [1.1, 2.2, 4.4]
     )
     assert [cost.until(k, reads_posteriors=True) for k in range(3)] == pytest.approx(
-        [1.1, 2.3, 4.7]
+        [1.11, 2.32, 4.73]
     )
 
 
-def test_a_record_is_charged_its_costliest_policy():
-    assert total_score_flops([0, 3, 1]) == 3 and total_score_flops([]) == 0
+def test_a_run_scores_by_one_policy_at_most_the_costliest():
+    assert costliest_score_flops([0, 3, 1]) == 3 and costliest_score_flops([]) == 0
 
 
 def test_flops_of_an_odd_transform_are_whole():

@@ -54,6 +54,11 @@ def test_a_nan_score_is_null_in_the_file_and_nan_again(tmp_path):
 def test_the_file_has_the_fields_of_the_format(saved):
     header, first, *_ = lines_of(saved)
     assert header["format"] == "espnet-ee-record" and header["version"] == 1
+    assert header["vocab_size"] == 500 and header["policies"]["entropy"] == {
+        "unit": "-nats/frame",
+        "score_flops_per_posterior": 3,
+        "reads_posteriors": True,
+    }
     assert header["exits"] == [2, 4, 6] and set(header["checkpoint"]) == {"path", "sha256"}
     assert set(first) == {
         "id", "speaker", "ref", "seconds", "frames", "body_gflops", "head_gflops", "exits"
@@ -110,6 +115,12 @@ def put(line, key, value):
         (put(0, "format", "other"), r":1: wrong fields(.|\n)*format='other' is not"),
         (put(0, "exits", [4, 2, 6]), r":1: exits are wrong(.|\n)*num_layers=6"),
         (put(0, "exits", [2, 4]), ":1: exits are wrong"),
+        (put(0, "policies", {"p": "nats"}), ":1: policy p: not a JSON object"),
+        (
+            put(0, "policies", {"p": {"unit": "nats"}}),
+            r":1: policy p(.|\n)*reads_posteriors is miss",
+        ),
+        (put(0, "vocab_size", None), r":1: wrong fields(.|\n)*vocab_size=None"),
         (put(0, "extra", 1), r":1: wrong fields(.|\n)*extra is unknown"),
         (lambda lines: lines[0].pop("seed"), r":1: wrong fields(.|\n)*seed is missing"),
         (put(0, "checkpoint", {"path": "x"}), r":1: checkpoint: wrong(.|\n)*sha256 is missing"),

@@ -1,6 +1,7 @@
 """Replay: laws of the stopping rule, costs, thresholds."""
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from record_factory import make_record, table_record
 
 from espnet_ee.errors import ConfigError, DataError
+from espnet_ee.records import RecordedPolicy
 from espnet_ee.replay import (
     first_exit,
     policy_scores,
@@ -72,6 +74,27 @@ def test_a_reading_policy_pays_all_heads_and_the_layer_policy_its_own():
     scored = score_set(table_record([["a", "a", "a"]], ["a"], p=[[0.0, 0.5, 1.0]]))
     assert stop_gflops(scored, "layer").tolist() == [[2.5, 4.5, 6.5]]
     assert stop_gflops(scored, "p").tolist() == [[2.5, 5.0, 7.5]]
+
+
+def test_each_policy_pays_its_own_scoring_of_every_exit_on_the_way():
+    scores = [[0.0, 0.5, 1.0]]
+    record = table_record([["a", "a", "a"]], ["a"], dear=scores, cheap=scores, blind=scores)
+    policies = {
+        "dear": RecordedPolicy("unit", 300_000, True),
+        "cheap": RecordedPolicy("unit", 100_000, True),
+        "blind": RecordedPolicy("unit", 100_000, False),
+    }
+    header = replace(record.header, policies=policies, vocab_size=500)  # and 10 frames
+    scored = score_set(replace(record, header=header))
+    for policy, costs in {
+        "dear": [4.0, 8.0, 12.0],
+        "cheap": [3.0, 6.0, 9.0],
+        "blind": [2.5, 4.5, 6.5],
+        "layer": [2.5, 4.5, 6.5],
+    }.items():
+        assert stop_gflops(scored, policy).tolist() == [costs]
+    with pytest.raises(KeyError, match="hunch"):
+        stop_gflops(scored, "hunch")
 
 
 def test_a_point_by_hand():

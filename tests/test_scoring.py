@@ -10,7 +10,6 @@ from espnet_ee.scoring import (
     check_covered,
     count_characters,
     count_words,
-    read_table,
     references_of,
     speakers_of,
 )
@@ -85,6 +84,8 @@ def test_a_missing_reference_is_an_error():
 def test_a_missing_speaker_is_an_error():
     with pytest.raises(DataError, match=r"no speaker in utt2spk.(.|\n)*got:  utt0"):
         speakers_of(table_record([["a"]], ["a"]), {})
+    with pytest.raises(DataError, match=r"no speaker in utt2spk.(.|\n)*got:  utt0"):
+        speakers_of(table_record([["a"]], ["a"]), {"utt0": ""})
 
 
 def test_a_reference_that_was_not_decoded_is_an_error():
@@ -92,20 +93,3 @@ def test_a_reference_that_was_not_decoded_is_an_error():
     check_covered([record], {"utt0": "a"}, "text")
     with pytest.raises(DataError, match=r"text: 1 utterances are in no record.(.|\n)*got:  lost"):
         check_covered([record], {"utt0": "a", "lost": "b"}, "text")
-
-
-def test_a_kaldi_text_may_hold_silence(tmp_path):
-    path = tmp_path / "text"
-    path.write_text("u1 HELLO  WORLD\nu2\nu3\tA\n")
-    assert read_table(path, empty_values=True) == {"u1": "HELLO  WORLD", "u2": "", "u3": "A"}
-    with pytest.raises(DataError, match=r"text:2: incomplete line.\n.*got:  'u2'"):
-        read_table(path)
-
-
-def test_a_table_names_the_wrong_line(tmp_path):
-    path = tmp_path / "text"
-    path.write_text("u1 A\nu1 B\n")
-    with pytest.raises(DataError, match="text:2: id u1 appears twice"):
-        read_table(path)
-    with pytest.raises(DataError, match="Cannot read .*nowhere"):
-        read_table(tmp_path / "nowhere")

@@ -25,11 +25,13 @@ def run(args: argparse.Namespace) -> int:
     layers = model.encoder.exit_layers
     cost = reference_cost(model, length, sample_rate_of(settings))
     full = cost.until(len(layers) - 1, reads_posteriors=True)
-    print(f"GFLOPs per second of audio, counted from the waveform, {length:.1f} s utterance")
+    origin = "features" if model.frontend is None else "waveform"
+    print(f"GFLOPs per second of audio, counted from the {origin}, {length:.1f} s utterance,")
+    print("scored at every exit by the costliest policy")
     print(f"{'up to':<12}{'GFLOPs/s':>10}{'share':>8}   head and scoring")
     print(f"{'block 1':<12}{cost.floor_gflops / length:>10.3f}{cost.floor_gflops / full:>8.1%}")
     for index, layer in enumerate(layers):
         total = cost.until(index, reads_posteriors=True)
-        head = cost.head_gflops[index] / length
+        head = (cost.head_gflops[index] + cost.score_gflops) / length
         print(f"{f'exit {layer}':<12}{total / length:>10.3f}{total / full:>8.1%}{head:>19.4f}")
     return 0

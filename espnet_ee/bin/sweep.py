@@ -6,13 +6,15 @@ import argparse
 import math
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+from espnet_ee.data.kaldi import read_table
 from espnet_ee.errors import ConfigError, DataError
 from espnet_ee.records import Record, read_record
 from espnet_ee.replay import LAYER, score_set
 from espnet_ee.report.files import write_text
 from espnet_ee.report.sweeps import FORMATS, Sweep, run_sweep, sweeps_text
-from espnet_ee.scoring import check_covered, read_table
+from espnet_ee.scoring import check_covered
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -49,8 +51,8 @@ def run(args: argparse.Namespace) -> int:
     """Print or write the sweep, and draw it if asked."""
     thresholds = _thresholds(args)
     records = [read_record(path) for path in args.records]
-    texts = read_table(args.ref, empty_values=True) if args.ref else None
-    utt2spk = read_table(args.utt2spk) if args.utt2spk else None
+    texts = read_table(Path(args.ref)) if args.ref else None
+    utt2spk = read_table(Path(args.utt2spk)) if args.utt2spk else None
     if texts is not None:
         check_covered(records, texts, args.ref)
     sweeps = []

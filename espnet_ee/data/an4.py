@@ -73,7 +73,7 @@ def _lines(root: Path, name: str) -> list[str]:
             want="etc/an4_{train,test}.{fileids,transcription} and wav/an4{,test}_clstk",
             fix="set AN4 in db.sh to the folder that holds etc and wav",
         )
-    return [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [line for line in path.read_text(encoding="utf-8").split("\n") if line.strip()]
 
 
 def _transcript(line: str) -> tuple[str, str]:

@@ -15,12 +15,11 @@ from espnet_ee.data.command import run_command
 from espnet_ee.data.files import write_lines_atomic
 from espnet_ee.data.kaldi import read_table, some
 from espnet_ee.errors import DataError
-from espnet_ee.records import merge_records
+from espnet_ee.records import RECORD_NAME, merge_records
 
 logger = logging.getLogger(__name__)
 
 NAMES = ("token", "token_int", "score", "text")  # text last: it says that the rest is there
-RECORD = "record.jsonl.gz"
 
 
 def join_tables(parts: Sequence[Path], target: Path) -> set[str]:
@@ -59,7 +58,8 @@ def join_set(outputs: Sequence[Path], inference_dir: Path, set_name: str, wanted
                     got=some(lost),
                     fix=f"look into {outputs[0].parent}/asr_inference.*.log",
                 )
-    merge_records([output / RECORD for output in outputs], inference_dir / set_name / RECORD)
+    target = inference_dir / set_name / RECORD_NAME
+    merge_records([output / RECORD_NAME for output in outputs], target)
     logger.info("%s: %d utterances, %d exits", inference_dir / set_name, len(wanted), len(exits))
 
 

@@ -60,7 +60,7 @@ def read_table(path: Path) -> dict[str, str]:
     """Read ``key value...`` lines; the value may be empty.
 
     Raises:
-        DataError: the file is missing, not UTF-8, or has a key twice.
+        DataError: the file is missing, unreadable, not UTF-8, or has a key twice.
     """
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
@@ -68,6 +68,8 @@ def read_table(path: Path) -> dict[str, str]:
         raise DataError(f"{path} is missing.", fix="run the stage that makes it") from None
     except UnicodeDecodeError as error:
         raise DataError(f"{path} is not UTF-8 text.", got=str(error), fix="convert it") from None
+    except OSError as error:
+        raise DataError(f"{path} cannot be read.", got=str(error), want="a text file") from error
     table: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         key, *value = line.split(maxsplit=1)[:2] or [""]

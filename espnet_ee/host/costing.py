@@ -8,15 +8,19 @@ from typing import Any
 
 import torch
 
-from espnet_ee.cost import CostModel, LogMelFrontend, UtteranceCost, total_score_flops
+from espnet_ee.cost import CostModel, LogMelFrontend, UtteranceCost, costliest_score_flops
 from espnet_ee.data.audio import parse_rate
+from espnet_ee.errors import ConfigError
+from espnet_ee.host.compat import DefaultFrontend
 from espnet_ee.host.model import EarlyExitASRModel
 from espnet_ee.policies import ExitPolicy, build_policy, policy_names
+
+FEATURES_PER_SEC = 100  # of models that read features: Kaldi's frame shift of 10 ms
 
 
 def cost_model_of(model: EarlyExitASRModel, rules: Sequence[ExitPolicy]) -> CostModel:
     """Counts GFLOPs of ``model`` when it is scored by the costliest of ``rules``."""
-    scoring = total_score_flops([rule.score_flops_per_posterior for rule in rules])
+    scoring = costliest_score_flops(rule.score_flops_per_posterior for rule in rules)
     frontend = log_mel_of(model.frontend)
     return CostModel(model.encoder, model.head_flops, model.vocab_size, scoring, frontend)
 
@@ -27,9 +31,19 @@ def sample_rate_of(args: argparse.Namespace) -> int:
 
 
 def log_mel_of(frontend: Any) -> LogMelFrontend | None:
-    """Sizes of ESPnet's default front-end; None for models that read features."""
+    """Sizes of ESPnet's default front-end; None for models that read features.
+
+    Raises:
+        ConfigError: Another front-end, whose cost and shortest input are unknown.
+    """
     if frontend is None:
         return None
+    if not isinstance(frontend, DefaultFrontend) or frontend.stft is None:
+        raise ConfigError(
+            "the front-end is not ESPnet's log-mel one.",
+            got=type(frontend).__name__,
+            want="frontend: default (with apply_stft), or input_size for models that read features",
+        )
     return LogMelFrontend(frontend.stft.n_fft, frontend.hop_length, frontend.output_size())
 
 
@@ -37,6 +51,10 @@ def log_mel_of(frontend: Any) -> LogMelFrontend | None:
 def reference_cost(model: EarlyExitASRModel, seconds: float, rate: int) -> UtteranceCost:
     """Cost of an utterance of that length, scored by the costliest registered policy."""
     rules = [build_policy(name) for name in policy_names()]
+    counter = cost_model_of(model, rules)
+    if model.frontend is None:
+        return counter.utterance(int(seconds * FEATURES_PER_SEC))
     silence = torch.zeros(1, int(seconds * rate), device=next(model.parameters()).device)
-    _, frames = model.speech_features(silence, torch.tensor([silence.shape[1]]))
-    return cost_model_of(model, rules).utterance(int(frames))
+    samples = torch.tensor([silence.shape[1]], device=silence.device)
+    _, frames = model.speech_features(silence, samples)
+    return counter.utterance(int(frames))

@@ -17,8 +17,15 @@ from espnet_ee.host.compat import DatadirWriter, espnet_version
 from espnet_ee.host.feeding import Feeder
 from espnet_ee.host.inference import AllExits, EarlyExitSpeech2Text
 from espnet_ee.policies import ExitPolicy, build_policy, policy_names
-from espnet_ee.records import ExitHypothesis, RecordHeader, RecordWriter, UtteranceRecord
-from espnet_ee.replay import first_exit
+from espnet_ee.records import (
+    RECORD_NAME,
+    ExitHypothesis,
+    RecordedPolicy,
+    RecordHeader,
+    RecordWriter,
+    UtteranceRecord,
+)
+from espnet_ee.replay import LAYER, first_exit
 from espnet_ee.version import __version__
 
 # The stem's cost per second hardly depends on the length; a fixed one lets parallel jobs agree.
@@ -56,20 +63,28 @@ def decode_set(asr: EarlyExitSpeech2Text, job: DecodeJob) -> Mapping[str, DataEr
         DataError: The directory is empty or its files disagree.
     """
     paths, refs, speakers = _read_job(job)
-    # Depth is no evidence: replay knows the layers from the header.
-    rules = [rule for name in policy_names() if (rule := build_policy(name)).reads_posteriors]
+    rules = _recorded_policies(job.policy)
     feeder = Feeder(asr, paths)
-    results: dict[str, AllExits] = {}
-    for batch in feeder:
-        if batch:
-            decoded = asr.all_exits([fed.samples for fed in batch], rules)
-            results.update(zip((fed.utt_id for fed in batch), decoded, strict=True))
-    done = {utt_id: results[utt_id] for utt_id in paths if utt_id in results}
-    _write_texts(asr, job, done)
-    with RecordWriter(job.out / "record.jsonl.gz", _header(asr, job, rules)) as writer:
+    # A header that cannot be written shows before the decoding, not after it.
+    with RecordWriter(job.out / RECORD_NAME, _header(asr, job, rules)) as writer:
+        results: dict[str, AllExits] = {}
+        for batch in feeder:
+            if batch:
+                decoded = asr.all_exits([fed.samples for fed in batch], rules)
+                results.update(zip((fed.utt_id for fed in batch), decoded, strict=True))
+        done = {utt_id: results[utt_id] for utt_id in paths if utt_id in results}
+        _write_texts(asr, job, done)
         for utt_id, result in done.items():
             writer.write(_record(utt_id, result, refs.get(utt_id), speakers.get(utt_id)))
     return feeder.failures
+
+
+def _recorded_policies(chosen: ExitPolicy) -> list[ExitPolicy]:
+    """All registered that read posteriors, and the job's; ``layer`` follows from the header."""
+    rules = {name: rule for name in policy_names() if (rule := build_policy(name)).reads_posteriors}
+    if chosen.name != LAYER:
+        rules[chosen.name] = chosen
+    return list(rules.values())
 
 
 def _read_job(job: DecodeJob) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
@@ -108,12 +123,12 @@ def _write_texts(asr: EarlyExitSpeech2Text, job: DecodeJob, done: Mapping[str, A
 def _choose(job: DecodeJob, done: Mapping[str, AllExits]) -> dict[str, int]:
     """Exit index of each utterance under the job's policy."""
     name = job.policy.name
+    if not done:
+        return {}
     scores = [
-        [exit.scores.get(name, float(exit.layer)) for exit in result.exits]
+        [float(exit.layer) if name == LAYER else exit.scores[name] for exit in result.exits]
         for result in done.values()
     ]
-    if not scores:
-        return {}
     picks = first_exit(np.array(scores), job.threshold)
     return {utt_id: int(pick) for utt_id, pick in zip(done, picks, strict=True)}
 
@@ -156,7 +171,12 @@ def _header(asr: EarlyExitSpeech2Text, job: DecodeJob, rules: Sequence[ExitPolic
         set_name=job.wav_scp.parent.name,
         exits=asr.exit_layers,
         num_layers=asr.exit_layers[-1],
-        policies={rule.name: rule.unit for rule in rules},
+        policies={
+            rule.name: RecordedPolicy(
+                rule.unit, rule.score_flops_per_posterior, rule.reads_posteriors
+            )
+            for rule in rules
+        },
         config=str(asr.loaded.config),
         checkpoint_path=str(asr.loaded.checkpoint),
         checkpoint_sha256=asr.loaded.sha256,
@@ -169,5 +189,6 @@ def _header(asr: EarlyExitSpeech2Text, job: DecodeJob, rules: Sequence[ExitPolic
         seed=job.seed,
         threads=torch.get_num_threads(),
         num_parameters=asr.num_parameters,
+        vocab_size=asr.model.vocab_size,
         floor_gflops_per_second=asr.cost_of(REFERENCE_SEC).floor_gflops / REFERENCE_SEC,
     )

@@ -10,11 +10,9 @@ import numpy as np
 
 from espnet_ee.baselines import fixed_exits
 from espnet_ee.errors import DataError
-from espnet_ee.records import read_record
+from espnet_ee.records import RECORD_NAME, read_record
 from espnet_ee.replay import OperatingPoint, ScoredSet, score_set
 from espnet_ee.statistics import Intervals, error_rate_intervals
-
-RECORD = "record.jsonl.gz"
 
 
 @dataclass(frozen=True)
@@ -44,11 +42,11 @@ def load_experiment(folder: str | Path, label: str = "") -> list[Decoded]:
         DataError: The folder holds no record at the expected place.
     """
     folder = Path(folder)
-    paths = sorted(folder.glob(f"*/*/{RECORD}"))
+    paths = sorted(folder.glob(f"*/*/{RECORD_NAME}"))
     if not paths:
         raise DataError(
             f"No record below {folder}.",
-            want=f"{folder}/<inference_tag>/<set>/{RECORD}",
+            want=f"{folder}/<inference_tag>/<set>/{RECORD_NAME}",
             fix="decode first (stage 12), and name one experiment, such as exp/asr_train_ee",
         )
     found = []

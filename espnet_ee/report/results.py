@@ -91,7 +91,7 @@ def _policy_section(item: Decoded, decoded: Sequence[Decoded], seed: int) -> lis
         origin = f"Thresholds were chosen on {' + '.join(dev_names)}."
     policies = (LAYER, *scored.header.policies)
     choices = [choice for name in policies for choice in choose(dev or scored, scored, name)]
-    units = ", ".join(f"{name} in {unit}" for name, unit in scored.header.policies.items())
+    units = ", ".join(f"{name} in {p.unit}" for name, p in scored.header.policies.items())
     shares = overthinking(scored)
     return [
         f"#### {item.tag}/{item.set_name}",

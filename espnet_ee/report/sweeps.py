@@ -140,7 +140,7 @@ def _json(item: Sweep) -> Mapping[str, Any]:
         "set": item.name,
         "exits": list(item.scored.header.exits),
         "checkpoint_sha256": item.scored.header.checkpoint_sha256,
-        "policies": dict(item.scored.header.policies),
+        "policies": {name: p.unit for name, p in item.scored.header.policies.items()},
         "interval": item.intervals.method,
         "overthinking": {"strictly_better": shares.strictly_better, "no_worse": shares.no_worse},
         "points": [

@@ -17,7 +17,7 @@ from espnet_ee.records import (
     read_record,
 )
 
-HEADER = RecordHeader("test", (2, 4), 4, {}, "config.yaml", "a.pth", "0" * 64, {}, 0, 1, 10)
+HEADER = RecordHeader("test", (2, 4), 4, {}, "config.yaml", "a.pth", "0" * 64, {}, 0, 1, 10, 30)
 
 
 def write_job(output: Path, ids: Sequence[str]) -> Path:

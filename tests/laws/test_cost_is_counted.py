@@ -12,7 +12,7 @@ from espnet_ee.host.checkpoint import load_model
 from espnet_ee.nn.attention import QUERY_CHUNK, RelativeSelfAttention, SelfAttention
 from espnet_ee.nn.positions import Positions
 from espnet_ee.nn.stems import STEM_NAMES
-from espnet_ee.policies import build_policy
+from espnet_ee.policies import build_policy, policy_names
 
 VARIANTS = {
     **{stem: {"input_layer": stem} for stem in STEM_NAMES},
@@ -99,20 +99,19 @@ def test_the_quadratic_term_is_there():
 def test_what_a_run_pays(asr):
     cost = asr.cost_model([build_policy("entropy")]).utterance(500)
     body, head = cost.body_gflops, cost.head_gflops
-    assert cost.until(1, reads_posteriors=True) == pytest.approx(body[1] + head[0] + head[1])
+    scored = head[0] + head[1] + 2 * cost.score_gflops
+    assert cost.until(1, reads_posteriors=True) == pytest.approx(body[1] + scored)
     assert cost.until(1, reads_posteriors=False) == pytest.approx(body[1] + head[1])
     assert 0 < cost.floor_gflops < body[0] < body[1] < body[2]
 
 
-def test_scoring_costs_by_policy(asr):
-    frames = asr.model.encoder.frames_of(500)
-    heads = {
-        name: asr.cost_model([build_policy(name)]).utterance(500).head_gflops[0] * 1e9
-        for name in ("layer", "confidence", "entropy")
-    }
-    posteriors = frames * len(asr.token_list)
-    assert heads["confidence"] - heads["layer"] == pytest.approx(1 * posteriors)
-    assert heads["entropy"] - heads["layer"] == pytest.approx(3 * posteriors)
+@pytest.mark.parametrize("policy", policy_names())
+def test_scoring_costs_by_policy(policy, asr):
+    rule = build_policy(policy)
+    posteriors = asr.model.encoder.frames_of(500) * len(asr.token_list)
+    cost = asr.cost_model([rule]).utterance(500)
+    assert cost.score_gflops * 1e9 == pytest.approx(rule.score_flops_per_posterior * posteriors)
+    assert cost.head_gflops == asr.cost_model([]).utterance(500).head_gflops
 
 
 @pytest.mark.parametrize("stem", ["dwconv4", "dwconv8", "conv1d"])

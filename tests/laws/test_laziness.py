@@ -6,10 +6,11 @@ from collections import Counter
 
 import pytest
 import torch
+from law_tools import thresholds_between
 from model_factory import make_features, make_model
 
-from espnet_ee.decoding.early_exit import decode_until_good
-from espnet_ee.policies import build_policy
+from espnet_ee.decoding.early_exit import decode_all, decode_until_good
+from espnet_ee.policies import build_policy, policy_names
 
 LENGTHS = [90, 33, 150, 61, 120, 47, 75]
 
@@ -65,17 +66,19 @@ def decode(model, policy, threshold):
     return decisions, counter
 
 
-THRESHOLDS = [-9.0, -2.2, -1.9, -1.6, -1.5, -1.4, -1.3, -1.2, -1.0, -0.8, 0.0]
+@torch.inference_mode()
+def thresholds_of(model, policy):
+    decoded = decode_all(model, *make_features(LENGTHS), [build_policy(policy)])
+    return thresholds_between([[exit.scores[policy] for exit in exits] for exits in decoded])
 
 
-@pytest.mark.parametrize("threshold", THRESHOLDS)
-def test_every_block_sees_exactly_the_utterances_still_active(threshold, model):
-    decisions, counter = decode(model, "entropy", threshold)
-    assert counter.blocks == expected_blocks(decisions)
-
-
-def test_the_thresholds_above_spread_over_the_exits(model):
-    exits = {d.layer for t in THRESHOLDS for d in decode(model, "entropy", t)[0]}
+@pytest.mark.parametrize("policy", policy_names())
+def test_every_block_sees_exactly_the_utterances_still_active(policy, model):
+    exits = set()
+    for threshold in thresholds_of(model, policy):
+        decisions, counter = decode(model, policy, threshold)
+        assert counter.blocks == expected_blocks(decisions)
+        exits |= {decision.layer for decision in decisions}
     assert exits == {2, 4, 6}
 
 
@@ -87,10 +90,15 @@ def test_a_fixed_exit_runs_its_own_head_only(layer, model):
     assert counter.heads == [len(LENGTHS)]
 
 
-def test_a_policy_that_reads_posteriors_runs_one_head_per_exit_reached(model):
-    decisions, counter = decode(model, "entropy", -1.2)
-    reached = [sum(d.exit_index >= index for d in decisions) for index in range(3)]
-    assert counter.heads == [rows for rows in reached if rows]
+@pytest.mark.parametrize("policy", policy_names())
+def test_heads_run_where_posteriors_are_read_or_an_utterance_stops(policy, model):
+    for threshold in thresholds_of(model, policy):
+        decisions, counter = decode(model, policy, threshold)
+        taken = [decision.exit_index for decision in decisions]
+        reached = [sum(index >= exit_index for index in taken) for exit_index in range(3)]
+        stopped = [taken.count(exit_index) for exit_index in range(3)]
+        wanted = reached if build_policy(policy).reads_posteriors else stopped
+        assert counter.heads == [rows for rows in wanted if rows]
 
 
 def test_a_walk_computes_nothing_ahead(model):

@@ -7,10 +7,12 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
+from law_tools import CLEAR, recorded_scores
 from model_factory import ABSOLUTE, N_MELS, make_features, make_recogniser, make_waves
 
 from espnet_ee.host.checkpoint import load_model
 from espnet_ee.nn.stems import STEM_NAMES
+from espnet_ee.policies import build_policy, policy_names
 
 TOLERANCE = 1e-4
 # 0.1 s to 2.5 s, most of them no multiple of the hop or of the subsampling.
@@ -86,11 +88,11 @@ def test_texts_and_scores_of_all_exits(asr, waves):
                 assert exit.scores == pytest.approx(reference.scores, abs=TOLERANCE)
 
 
-@pytest.mark.parametrize("policy", ["entropy", "confidence", "layer"])
+@pytest.mark.parametrize("policy", policy_names())
 def test_exits_taken(policy, asr, waves):
-    threshold = 4.0 if policy == "layer" else median_score(asr, waves, policy)
+    threshold = clear_threshold(recorded_scores(asr.all_exits(waves), policy))
     alone = [asr(wave, policy, threshold)[0] for wave in waves]
-    if policy != "layer":
+    if build_policy(policy).reads_posteriors:
         assert len({result.exit_index for result in alone}) > 1, "the test must see several exits"
     for batch in BATCHES:
         for place, result in zip(
@@ -102,12 +104,17 @@ def test_exits_taken(policy, asr, waves):
             assert result.score == pytest.approx(alone[place].score, abs=TOLERANCE)
 
 
-def median_score(asr, waves, policy):
-    """A threshold in the widest gap near the middle of the first exit's scores."""
-    scores = sorted({round(r.exits[0].scores[policy], 4) for r in asr.all_exits(waves)})
-    middle = scores[1:-1]
-    gap, low = max((b - a, a) for a, b in zip(middle, middle[1:], strict=False))
-    return low + gap / 2
+def clear_threshold(scores):
+    """The middle of the widest gap between the first exit's scores, but for the outermost two.
+
+    Where these are all alike, as layers are, of all scores ``(U, E)``.
+    """
+    values = np.unique(scores[:, 0].round(4))[1:-1]
+    if len(values) < 2:
+        values = np.unique(scores)
+    widest = int(np.diff(values).argmax())
+    assert values[widest + 1] - values[widest] > CLEAR
+    return float(values[widest : widest + 2].mean())
 
 
 @pytest.mark.parametrize("stem", STEM_NAMES)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import pytest
 import soundfile
+from law_tools import thresholds_between
 from model_factory import make_recogniser, make_waves
+from torch import Tensor
 
 from espnet_ee.data.audio import read_audio
 from espnet_ee.host.decode_set import DecodeJob, decode_set
-from espnet_ee.policies import build_policy
-from espnet_ee.records import read_record
+from espnet_ee.policies import Evidence, ExitPolicy, build_policy, policy_names
+from espnet_ee.records import RECORD_NAME, RecordedPolicy, read_record
 from espnet_ee.replay import first_exit, score_set, stop_gflops
 
 SAMPLES = [30000, 8000, 16001, 3900, 24000, 8000, 12345, 19999, 5000, 14000, 9000, 33333]
@@ -44,7 +48,7 @@ def asr(folder):
 def record(folder, asr):
     job = DecodeJob(folder / "data/wav.scp", folder / "out", None, build_policy("layer"), 4.0, 0)
     assert decode_set(asr, job) == {}
-    return read_record(folder / "out/record.jsonl.gz")
+    return read_record(folder / "out" / RECORD_NAME)
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +56,7 @@ def waves(folder):
     return [read_audio(folder / f"data/{n}.wav", 16000).samples for n in range(len(SAMPLES))]
 
 
-def thresholds_between(scores):
-    """Both infinities and values between recorded scores, where rounding cannot reach."""
-    values = np.unique(scores)
-    gaps = [(a + b) / 2 for a, b in zip(values, values[1:], strict=False) if b - a > 1e-3]
-    return [-math.inf, *gaps[:: max(1, len(gaps) // 7)], math.inf]
-
-
-@pytest.mark.parametrize("policy", ["entropy", "confidence", "layer"])
+@pytest.mark.parametrize("policy", policy_names())
 def test_replay_equals_live(policy, asr, record, waves):
     scored = score_set(record)
     reached = set()
@@ -75,45 +72,54 @@ def test_replay_equals_live(policy, asr, record, waves):
     assert reached == {0, 1, 2}
 
 
-@pytest.mark.parametrize("policy", ["entropy", "confidence", "layer"])
-def test_replayed_cost_equals_live_cost(policy, asr, record, waves):
-    """A record charges every head the costliest policy's scoring; a live run charges its own."""
+@pytest.mark.parametrize("policy", policy_names())
+def test_replayed_cost_equals_live_cost_to_the_last_bit(policy, asr, record, waves):
     scored = score_set(record)
     replayed = stop_gflops(scored, policy)
-    own = build_policy(policy).score_flops_per_posterior
-    costliest = build_policy("entropy").score_flops_per_posterior
-    for index, layer in enumerate(asr.exit_layers):
-        heads = 1 if policy == "layer" else index + 1
-        live = (
-            asr(waves, "layer", layer) if policy == "layer" else _stop_at(asr, waves, policy, index)
-        )
-        for row, result in enumerate(live):
-            posteriors = result.frames * len(asr.token_list)
-            surplus = heads * (costliest - own) * posteriors / 1e9
-            assert replayed[row, index] == pytest.approx(result.gflops + surplus, rel=1e-9)
+    for threshold in thresholds_between(scored.scores[policy]):
+        for row, result in enumerate(asr(waves, policy, threshold)):
+            assert replayed[row, result.exit_index] == result.gflops
 
 
-def _stop_at(asr, waves, policy, index):
-    """Live results of a rule that costs as ``policy`` and stops at one exit."""
+@dataclass(frozen=True)
+class Frames(ExitPolicy):
+    """A rule that nobody registered: deep exits for long utterances, without posteriors."""
 
-    class Fixed(type(build_policy(policy))):
-        def score(self, now, history):
-            return super().score(now, history) * 0 + now.exit_index
+    name: ClassVar[str] = "frames"
+    unit: ClassVar[str] = "exits per frame"
+    reads_posteriors: ClassVar[bool] = False
+    reads_history: ClassVar[bool] = False
 
-    return asr(waves, Fixed(), index)
+    def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
+        return (now.exit_index + 1) / now.lengths
+
+
+def test_the_policy_of_the_job_is_recorded_though_nobody_registered_it(folder, asr, waves):
+    job = DecodeJob(folder / "data/wav.scp", folder / "frames", None, Frames(), 0.12, 0)
+    decode_set(asr, job)
+    scored = score_set(read_record(folder / "frames" / RECORD_NAME))
+    assert scored.header.policies["frames"] == RecordedPolicy("exits per frame", 0, False)
+    live = asr(waves, Frames(), 0.12)
+    picks = first_exit(scored.scores["frames"], 0.12)
+    assert picks.tolist() == [result.exit_index for result in live]
+    assert set(picks.tolist()) == {0, 1, 2}
+    costs = stop_gflops(scored, "frames")[np.arange(len(picks)), picks]
+    assert costs.tolist() == [result.gflops for result in live]
+    chosen = (folder / "frames/1best_recog/text").read_text().split("\n")[:-1]
+    assert [line.partition(" ")[2] for line in chosen] == [result.text for result in live]
 
 
 def test_scores_survive_the_record(asr, record, waves):
     for utterance, result in zip(record.utterances, asr.all_exits(waves), strict=True):
         for written, exit in zip(utterance.exits, result.exits, strict=True):
-            assert {"entropy", "confidence"} == set(written.scores)
+            assert set(written.scores) == set(policy_names()) - {"layer"}
             for name, score in written.scores.items():
                 assert score == pytest.approx(exit.scores[name], abs=1e-4)
 
 
 def test_the_files_of_each_exit_hold_the_texts_of_the_record(folder, record):
     for index, layer in enumerate(record.header.exits):
-        lines = (folder / f"out/exit{layer:02d}/1best_recog/text").read_text().splitlines()
+        lines = (folder / f"out/exit{layer:02d}/1best_recog/text").read_text().split("\n")[:-1]
         written = dict(line.partition(" ")[::2] for line in lines)
         assert {u.utt_id: u.exits[index].text.rstrip() for u in record.utterances} == {
             key: text.rstrip() for key, text in written.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from law_tools import truncated
 from model_factory import ABSOLUTE, make_features, make_model
 
 OPTIONS = {
@@ -20,28 +21,12 @@ def full_and_changes(request, tmp_path_factory):
     return make_model(tmp_path_factory.mktemp("full"), **request.param), request.param
 
 
-def truncate(states, layer):
-    """The weights of a model that ends at ``layer``: its exit's head becomes the last one."""
-    kept = {}
-    for key, value in states.items():
-        parts = key.split(".")
-        if parts[0] == "exit_heads":
-            continue
-        if parts[:2] == ["encoder", "encoders"] and int(parts[2]) >= layer:
-            continue
-        kept[key] = value
-    for part in ("weight", "bias"):
-        own = f"exit_heads.{layer}.linear.{part}"
-        kept[f"ctc.ctc_lo.{part}"] = states.get(own, states[f"ctc.ctc_lo.{part}"])
-    return kept
-
-
 @pytest.mark.parametrize("layer", [2, 4])
 def test_exit_k_is_the_k_block_model(layer, full_and_changes, tmp_path):
     full, changes = full_and_changes
     shorter = {**changes.get("encoder_conf", {}), "num_blocks": layer, "exit_layers": [layer]}
     small = make_model(tmp_path, seed=1, **{**changes, "encoder_conf": shorter})
-    small.load_state_dict(truncate(full.state_dict(), layer))
+    small.load_state_dict(truncated(full.state_dict(), layer))
     features, lengths = make_features([61, 150, 99])
     with torch.inference_mode():
         walked = {exit.layer: exit for exit in full.walk(features, lengths)}

@@ -68,6 +68,7 @@ def decode(options: dict[str, list[str]]) -> None:
         0,
         1,
         1,
+        30,
     )
     exits = [ExitHypothesis(text, (), {}) for text in ("ONE", "ONE TWO")]
     with RecordWriter(output / "record.jsonl.gz", header) as writer:

@@ -1,0 +1,37 @@
+"""What laws share: thresholds taken from scores, and weights of a shorter model."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+CLEAR = 1e-3  # scores this far apart cannot change places by rounding
+
+
+def thresholds_between(scores, most: int = 7) -> list[float]:
+    """Both infinities and at most about ``most`` values between the scores, clear of each."""
+    values = np.unique(np.asarray(scores, dtype=np.float64))
+    values = values[np.isfinite(values)]
+    between = ((values[1:] + values[:-1]) / 2)[np.diff(values) > CLEAR].tolist()
+    step = -(-len(between) // most) or 1
+    return [-math.inf, *between[step // 2 :: step], math.inf]
+
+
+def recorded_scores(results, policy: str) -> np.ndarray:
+    """``(U, E)`` scores of what ``all_exits`` returned."""
+    return np.array([[exit.scores[policy] for exit in result.exits] for result in results])
+
+
+def truncated(states, layer: int) -> dict:
+    """The weights of a model that ends at ``layer``: its exit's head becomes the last one."""
+    kept = {}
+    for key, value in states.items():
+        parts = key.split(".")
+        block = parts[:2] == ["encoder", "encoders"] and int(parts[2])
+        if parts[0] != "exit_heads" and block < layer:
+            kept[key] = value
+    for part in ("weight", "bias"):
+        own = f"exit_heads.{layer}.linear.{part}"
+        kept[f"ctc.ctc_lo.{part}"] = states.get(own, states[f"ctc.ctc_lo.{part}"])
+    return kept
