@@ -4,31 +4,30 @@ Needs an experiment below ``egs2/mini_ee/exp`` or ``egs2/an4_ee/exp``, from ``ma
 ``make smoke``; ``.ci/run`` makes one and runs these tests after it.
 """
 
-import math
+from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
+from law_tools import recorded_scores, thresholds_between, truncated
 
 from espnet_ee.data.audio import read_audio
+from espnet_ee.data.kaldi import read_table
 from espnet_ee.decoding.early_exit import decode_until_good
-from espnet_ee.policies import build_policy
-from espnet_ee.records import read_record
-from espnet_ee.replay import first_exit, score_set
+from espnet_ee.policies import build_policy, policy_names
+from espnet_ee.records import RECORD_NAME, read_record
+from espnet_ee.replay import first_exit, policy_scores, score_set, stop_gflops
 
 pytestmark = pytest.mark.recipe
 
 RECIPES = Path(__file__).resolve().parents[2] / "egs2"
 UTTERANCES = 12
-TRUNCATED_KEYS = ("exit_heads.", "ctc.")
 
 
 def newest_record(recipe: str) -> Path:
     """The record of a test set of the newest experiment with several exits."""
-    found = sorted(
-        (RECIPES / recipe / "exp").glob("**/test*/record.jsonl.gz"), key=lambda p: p.stat().st_mtime
-    )
+    paths = (RECIPES / recipe / "exp").glob(f"**/test*/{RECORD_NAME}")
+    found = sorted(paths, key=lambda path: path.stat().st_mtime)
     found = [path for path in found if len(read_record(path).header.exits) > 1]
     if not found:
         pytest.skip(f"egs2/{recipe} has not been run here (make demo, make smoke)")
@@ -48,9 +47,13 @@ class Trained:
         scp = recipe / "dump" / "raw" / header.set_name / "wav.scp"
         if not scp.exists():
             scp = next(recipe.glob(f"**/raw/{header.set_name}/wav.scp"))
-        paths = dict(line.split(maxsplit=1) for line in scp.read_text().splitlines())
+        paths = read_table(scp)
         self.utterances = self.record.utterances[:UTTERANCES]
         self.waves = [read_audio(recipe / paths[u.utt_id]).samples for u in self.utterances]
+
+    def thresholds(self, policy: str) -> list[float]:
+        """Between the recorded scores of the utterances."""
+        return thresholds_between(policy_scores(self.record, policy)[:UTTERANCES])
 
 
 @pytest.fixture(scope="module", params=["mini_ee", "an4_ee"])
@@ -58,17 +61,17 @@ def trained(request):
     return Trained(newest_record(request.param), RECIPES / request.param)
 
 
-@pytest.mark.parametrize("policy", ["layer", "entropy", "confidence"])
-def test_replay_equals_a_run_that_really_stops(trained, policy):
-    scores = score_set(trained.record).scores[policy][:UTTERANCES]
-    values = np.unique(scores)
-    between = (values[1:] + values[:-1])[np.diff(values) > 1e-3] / 2
-    for threshold in [-math.inf, *between[:: max(1, len(between) // 5)], math.inf]:
-        picks = first_exit(scores, threshold)
+@pytest.mark.parametrize("policy", policy_names())
+def test_replay_equals_a_run_that_really_stops(policy, trained):
+    scored = score_set(trained.record)
+    scores, costs = scored.scores[policy], stop_gflops(scored, policy)
+    for threshold in trained.thresholds(policy):
+        picks = first_exit(scores[:UTTERANCES], threshold)
         live = trained.asr(trained.waves, policy, threshold)
-        assert [r.exit_index for r in live] == picks.tolist()
-        for utterance, pick, result in zip(trained.utterances, picks, live, strict=True):
-            assert result.text == utterance.exits[pick].text
+        assert [result.exit_index for result in live] == picks.tolist()
+        for row, (pick, result) in enumerate(zip(picks, live, strict=True)):
+            assert result.text == trained.utterances[row].exits[pick].text
+            assert result.gflops == costs[row, pick]
 
 
 def test_an_utterance_is_the_same_alone_and_in_a_batch(trained):
@@ -80,17 +83,27 @@ def test_an_utterance_is_the_same_alone_and_in_a_batch(trained):
             assert one.scores == pytest.approx(other.scores, abs=1e-4)
 
 
-def test_compaction_changes_nothing(trained):
-    threshold = float(np.median(score_set(trained.record).scores["entropy"]))
-    compacted = trained.asr(trained.waves, "entropy", threshold)
-    whole = trained.asr(trained.waves, "entropy", threshold, compact=False)
-    assert [(r.text, r.exit_index) for r in compacted] == [(r.text, r.exit_index) for r in whole]
+@pytest.mark.parametrize("policy", policy_names())
+def test_compaction_changes_nothing(policy, trained):
+    for threshold in trained.thresholds(policy):
+        compacted = trained.asr(trained.waves, policy, threshold)
+        whole = trained.asr(trained.waves, policy, threshold, compact=False)
+        assert [(r.text, r.exit_index) for r in compacted] == [
+            (r.text, r.exit_index) for r in whole
+        ]
 
 
-def test_no_block_sees_an_utterance_that_has_left(trained):
-    asr, policy = trained.asr, build_policy("entropy")
-    threshold = float(np.median(score_set(trained.record).scores["entropy"]))
-    rows: dict[int, int] = {}
+@pytest.mark.parametrize("policy", policy_names())
+def test_no_block_sees_an_utterance_that_has_left(policy, trained):
+    for threshold in trained.thresholds(policy):
+        taken, rows = decode_and_count(trained, policy, threshold)
+        for layer in range(1, trained.asr.exit_layers[-1] + 1):
+            assert rows.get(layer, 0) == sum(decision.layer >= layer for decision in taken)
+
+
+def decode_and_count(trained, policy, threshold):
+    """The decisions of a run that stops, and the rows that entered each block."""
+    asr, rows = trained.asr, {}
     hooks = [
         block.register_forward_pre_hook(
             lambda _, inputs, layer=layer: rows.__setitem__(layer, len(inputs[0]))
@@ -99,49 +112,37 @@ def test_no_block_sees_an_utterance_that_has_left(trained):
     ]
     with torch.inference_mode():
         features, lengths = asr.features(trained.waves)
-        taken = decode_until_good(asr.model, features, lengths, policy, threshold)
+        taken = decode_until_good(asr.model, features, lengths, build_policy(policy), threshold)
     for hook in hooks:
         hook.remove()
-    for layer in range(1, len(hooks) + 1):
-        still_there = sum(decision.layer >= layer for decision in taken)
-        assert rows.get(layer, 0) == still_there
+    return taken, rows
 
 
-def test_higher_thresholds_never_exit_earlier(trained):
-    scores = score_set(trained.record).scores["entropy"]
-    grid = [-math.inf, *np.quantile(scores, np.linspace(0, 1, 9)), math.inf]
-    picks = np.stack([first_exit(scores, threshold) for threshold in grid])
-    assert (np.diff(picks, axis=0) >= 0).all()
-    assert (picks[0] == 0).all()
-    assert (picks[-1] == scores.shape[1] - 1).all()
+@pytest.mark.parametrize("policy", policy_names())
+def test_higher_thresholds_never_exit_earlier(policy, trained):
+    grid = thresholds_between(recorded_scores(trained.asr.all_exits(trained.waves), policy))
+    runs = [trained.asr(trained.waves, policy, threshold) for threshold in grid]
+    for lower, higher in pairwise(runs):
+        for early, late in zip(lower, higher, strict=True):
+            assert early.exit_index <= late.exit_index and early.gflops <= late.gflops
+    assert {result.exit_index for result in runs[0]} == {0}
+    assert {result.layer for result in runs[-1]} == {trained.asr.exit_layers[-1]}
 
 
-def test_an_exit_equals_a_truncated_model(trained, tmp_path):
+@torch.inference_mode()
+def test_every_exit_equals_a_truncated_model(trained):
     from espnet_ee.host.checkpoint import build_model, read_states, read_training_config
 
-    loaded, index = trained.asr.loaded, 0
-    layer = trained.asr.exit_layers[index]
-    args = read_training_config(loaded.config)
-    args.encoder_conf = {**args.encoder_conf, "num_blocks": layer, "exit_layers": [layer]}
-    states = read_states(loaded.checkpoint)
-    head = f"exit_heads.{layer}.linear"
-    own = {name: states[f"{head}.{name}"] for name in ("weight", "bias")}
-    blocks = [f"encoder.encoders.{n}." for n in range(layer, trained.asr.exit_layers[-1])]
-    kept = {
-        key: value
-        for key, value in states.items()
-        if not key.startswith((*blocks, *TRUNCATED_KEYS))
-    }
-    kept.update({f"ctc.ctc_lo.{name}": value for name, value in own.items()})
-    short = build_model(args, loaded.config).eval()
-    short.load_state_dict(kept)
-    with torch.inference_mode():
-        features, lengths = trained.asr.features(trained.waves[:3])
-        full = next(iter(trained.asr.model.walk(features, lengths)))
-        cut = next(iter(short.walk(features, lengths)))
+    asr, loaded = trained.asr, trained.asr.loaded
+    features, lengths = asr.features(trained.waves[:3])
+    for exit in asr.model.walk(features, lengths):
+        args = read_training_config(loaded.config)
+        shorter = {"num_blocks": exit.layer, "exit_layers": [exit.layer]}
+        args.encoder_conf = {**args.encoder_conf, **shorter}
+        short = build_model(args, loaded.config).eval()
+        short.load_state_dict(truncated(read_states(loaded.checkpoint), exit.layer))
+        [cut] = short.walk(features, lengths)
+        assert cut.layer == exit.layer
         torch.testing.assert_close(
-            short.exit_log_probs(cut),
-            trained.asr.model.exit_log_probs(full),
-            atol=1e-4,
-            rtol=1e-4,
+            short.exit_log_probs(cut), asr.model.exit_log_probs(exit), atol=1e-4, rtol=1e-4
         )
