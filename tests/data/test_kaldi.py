@@ -89,3 +89,15 @@ def test_a_table_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text").write_bytes(b"a \xff\xfe\n")
     with pytest.raises(DataError, match="is not UTF-8"):
         read_table(tmp_path / "text")
+
+
+def test_only_a_newline_ends_a_line(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("a ONE\u2028TWO\x0cTHREE\nb X\n", encoding="utf-8")
+    assert read_table(tmp_path / "text") == {"a": "ONE\u2028TWO\x0cTHREE", "b": "X"}
+
+
+def test_a_table_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="is missing"):
+        read_table(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="cannot be read"):
+        read_table(tmp_path)
