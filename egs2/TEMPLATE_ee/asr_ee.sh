@@ -31,7 +31,7 @@ local_data_opts=        # Options for local/data.sh.
 speed_perturb_factors=  # Speeds of copies of the training set, e.g. "0.9 1.0 1.1".
 audio_format=flac       # Format of audio files in the dump folder: flac or wav.
 fs=16k                  # Sampling rate in Hz, or 16k.
-min_wav_duration=0.1    # Training and validation utterances are longer, in seconds.
+min_wav_duration=0.2    # Training and validation utterances are longer, in seconds; 8x stems need 0.15.
 max_wav_duration=20.0   # Training and validation utterances are shorter, in seconds.
 
 # Tokens
@@ -61,7 +61,7 @@ inference_config=       # YAML file of decoding options.
 inference_args=         # Options of decoding, e.g. "--policy entropy --threshold -0.1".
 inference_tag=          # Name of the results; default: made from config, args and model.
 inference_asr_model=valid.cer_ctc.ave.pth # Parameters to decode with, a file in ASR_EXP.
-eval_valid_set=true     # Decode the validation set too; thresholds are chosen on it.
+eval_valid_set=true     # Decode the validation set too, unfiltered; thresholds are chosen on it.
 local_score_opts=       # Options for local/score.sh, which runs if it exists.
 # options end
 
@@ -85,7 +85,13 @@ require train_set valid_set test_sets
 one_of audio_format flac wav
 one_of token_type bpe char word
 one_of bpemode unigram bpe
-if [ "${stage}" -gt 16 ]; then die "there is no such stage." "--stage ${stage}" "1 to 16"; fi
+if [ "${stage}" -lt 1 ] || [ "${stage}" -gt 16 ]; then die "there is no such stage." "--stage ${stage}" "1 to 16"; fi
+at_least_one nj inference_nj num_threads num_nodes batch_size nbpe
+if [[ ! "${fs}" =~ ^[0-9]*[1-9][0-9]*k?$ ]]; then die "--fs is a sampling rate." "${fs}" "Hz, e.g. 16000 or 16k"; fi
+if [ "${num_nodes}" -gt 1 ] && [[ "${cuda_cmd}" == *run.pl* ]]; then
+    die "run.pl starts jobs on this machine only." "--num_nodes ${num_nodes}" "--num_nodes 1" \
+        "set cuda_cmd in cmd.sh to a script that starts jobs on several machines"
+fi
 check_python
 
 # Names that follow from the options; spellings are ESPnet's.

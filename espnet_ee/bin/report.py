@@ -37,13 +37,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="also show the fixed exits of another experiment; may be repeated",
     )
+    parser.add_argument(
+        "--dev",
+        metavar="SET",
+        action="append",
+        default=[],
+        help="set on which thresholds are chosen; may be repeated; "
+        "if not given, sets with dev in their name, such as dev_clean or train_dev",
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap intervals")
 
 
 def run(args: argparse.Namespace) -> int:
     """Write RESULTS.md and the figure, and print WER per exit."""
     check_matplotlib()
-    decoded = load_experiment(args.exp)
+    decoded = load_experiment(args.exp, dev=args.dev)
     compared = [item for text in args.compare for item in _load_compared(text)]
     if any(item.experiment == decoded[0].experiment for item in compared):
         raise ConfigError(
@@ -73,6 +81,8 @@ def command_line(args: argparse.Namespace) -> str:
     words += ["--output", args.output] if args.output else []
     for other in args.compare:
         words += ["--compare", other]
+    for name in args.dev:
+        words += ["--dev", name]
     words += ["--seed", str(args.seed)] if args.seed else []
     return shlex.join(words)
 

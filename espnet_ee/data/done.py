@@ -2,7 +2,7 @@
 
 ``check`` compares; if the stage must run, it removes the marker and leaves ``MARKER.started``,
 which the recipe renames to ``MARKER`` when the stage has ended well. So an interrupted stage never
-looks done.
+looks done. A training, which goes on from its checkpoint, may not go on as another (``--resumes``).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import hashlib
 import json
 import logging
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 MUST_RUN = 3  # exit code; 0 says done, 1 is an error
 Facts = dict[str, str]
+MAX_EPOCH = "max_epoch in the configuration"
+ESPNET_MAX_EPOCH = 40  # without that line; AbsTask.get_parser
 
 
 def fingerprint(path: Path, kind: str) -> str:
@@ -54,15 +57,18 @@ def fingerprint(path: Path, kind: str) -> str:
 
 
 def config_facts(pairs: Sequence[str]) -> Facts:
-    """The part of a YAML file whose keys begin with a prefix; ``pairs`` are ``FILE:PREFIX,...``."""
-    facts = {}
+    """The keys of a YAML file that begin with a prefix; ``pairs`` are ``FILE:PREFIX,...``.
+
+    Raises:
+        DataError: the file is missing.
+        ConfigError: it is not YAML of keys and values.
+    """
+    facts: Facts = {}
     for pair in pairs:
         path, _, prefixes = pair.rpartition(":")
-        if not Path(path).is_file():
-            raise DataError(f"The stage needs {path}, which is missing.", fix="check --asr_config")
-        config = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-        chosen = {key: config[key] for key in config if key.startswith(tuple(prefixes.split(",")))}
-        facts[f"{prefixes} in the configuration"] = json.dumps(chosen, sort_keys=True)
+        config = _read_config(Path(path))
+        chosen = [key for key in config if key.startswith(tuple(prefixes.split(",")))]
+        facts |= {f"{key} in the configuration": _as_json(config[key]) for key in chosen}
     return facts
 
 
@@ -70,7 +76,7 @@ def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
     """What differs, in words."""
     return [
         f"{name} changed"
-        + (f" from '{before.get(name, '')}' to '{now.get(name, '')}'" if name[:2] == "--" else "")
+        + (f" from '{before.get(name, '')}' to '{now.get(name, '')}'" if name[0] in "-$" else "")
         for name in sorted(before.keys() | now.keys())
         if before.get(name) != now.get(name)
     ]
@@ -98,6 +104,59 @@ def check(marker: Path, facts: Facts, outputs: Sequence[Path], force: bool) -> b
     return False
 
 
+def check_resumable(marker: Path, facts: Facts, folder: Path) -> None:
+    """Refuse to go on with a training that began with other facts.
+
+    ESPnet would load the checkpoint, find its epochs done, and leave the old parameters under the
+    new options. More epochs of the same training are welcome.
+
+    Raises:
+        ConfigError: ``folder`` holds a checkpoint of another training.
+    """
+    known = next((path for path in (_started(marker), marker) if path.exists()), None)
+    before = _read(known) if known else {}
+    (old, old_epochs), (new, new_epochs) = _without_epochs(before), _without_epochs(facts)
+    if old == new and old_epochs <= new_epochs:
+        return
+    raise ConfigError(
+        f"{folder} holds another training.",
+        got=_first(changes(before, facts)) if before else "a checkpoint without its options",
+        want="what the training began with; only max_epoch may be raised",
+        fix=f"remove {folder}, or give the new training its own name: --asr_tag NAME",
+    )
+
+
+def _without_epochs(facts: Facts) -> tuple[Facts, int]:
+    """The facts but for max_epoch, and max_epoch, which options may overrule."""
+    pattern, rest = r"--max_epoch[= ]+(\d+)", dict(facts)
+    configured = rest.pop(MAX_EPOCH, str(ESPNET_MAX_EPOCH))
+    overrules = rest.pop("--asr_args", "")
+    rest["--asr_args"] = " ".join(re.sub(pattern, "", overrules).split())
+    epochs = (re.findall(pattern, overrules) or [configured])[-1]
+    return rest, int(epochs) if epochs.isdecimal() else 0
+
+
+def _first(texts: Sequence[str], limit: int = 5) -> str:
+    more = f"; and {len(texts) - limit} more" if len(texts) > limit else ""
+    return "; ".join(texts[:limit]) + more
+
+
+def _read_config(path: Path) -> dict[str, object]:
+    if not path.is_file():
+        raise DataError(f"The stage needs {path}, which is missing.", fix="check --asr_config")
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML.", got=str(error)) from None
+    if not isinstance(config, dict):
+        raise ConfigError(f"{path} has no keys.", got=type(config).__name__, want="key: value")
+    return {str(key): value for key, value in config.items()}
+
+
+def _as_json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, default=str)
+
+
 def _started(marker: Path) -> Path:
     return marker.with_name(f"{marker.name}.started")
 
@@ -118,27 +177,31 @@ def _stat(name: str) -> str:
     return f"{name} {status.st_size} {status.st_mtime_ns}"
 
 
-def _options(pairs: Sequence[str]) -> Facts:
+def _named(pairs: Sequence[str], mark: str) -> Facts:
     unsplit = [pair for pair in pairs if "=" not in pair]
     if unsplit:
-        raise ConfigError("--option wants NAME=VALUE.", got=", ".join(unsplit))
-    return {f"--{name}": value for name, value in (pair.split("=", 1) for pair in pairs)}
+        raise ConfigError("A fact is NAME=VALUE.", got=", ".join(unsplit))
+    return {f"{mark}{name}": value for name, value in (pair.split("=", 1) for pair in pairs)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Exit code 0: the stage is done; 3: run it.")
     parser.add_argument("marker", type=Path)
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--variable", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--input", nargs="+", action="extend", default=[], help="by content")
     parser.add_argument("--stat", nargs="+", action="extend", default=[], help="by size and time")
     parser.add_argument("--audio", nargs="+", action="extend", default=[], help="wav.scp and audio")
     parser.add_argument("--config", action="append", default=[], metavar="FILE:PREFIX,PREFIX")
     parser.add_argument("--output", nargs="+", action="extend", default=[], type=Path)
+    parser.add_argument("--resumes", type=Path, metavar="CHECKPOINT", help="what it goes on from")
     parser.add_argument("--force", action="store_true", help="run even if nothing changed")
     args = parser.parse_args()
-    facts = _options(args.option) | config_facts(args.config)
+    facts = _named(args.option, "--") | _named(args.variable, "$") | config_facts(args.config)
     for kind in ("input", "stat", "audio"):
         facts |= {str(p): fingerprint(Path(p), kind) for p in getattr(args, kind)}
+    if args.resumes is not None and args.resumes.exists():
+        check_resumable(args.marker, facts, args.resumes.parent)
     if not check(args.marker, facts, args.output, args.force):
         sys.exit(MUST_RUN)
 

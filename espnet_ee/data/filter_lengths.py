@@ -6,8 +6,8 @@ import argparse
 import logging
 from pathlib import Path
 
-from espnet_ee.data.audio import RATE, parse_rate
-from espnet_ee.data.command import run_command
+from espnet_ee.data.audio import RATE
+from espnet_ee.data.command import rate, run_command, seconds
 from espnet_ee.data.files import write_lines_atomic
 from espnet_ee.data.kaldi import DataDir, read_data_dir, read_table, some, write_data_dir
 from espnet_ee.errors import DataError
@@ -61,9 +61,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
-    parser.add_argument("--fs", type=parse_rate, default=RATE, help="Hz; 16k means 16000")
-    parser.add_argument("--min_wav_duration", type=float, default=0.1, help="seconds")
-    parser.add_argument("--max_wav_duration", type=float, default=20.0, help="seconds")
+    parser.add_argument("--fs", type=rate, default=RATE, help="Hz; 16k means 16000")
+    parser.add_argument("--min_wav_duration", type=seconds, default=0.2, help="seconds")
+    parser.add_argument("--max_wav_duration", type=seconds, default=20.0, help="seconds")
     args = parser.parse_args()
     filter_lengths(args.source, args.target, args.fs, args.min_wav_duration, args.max_wav_duration)
 

@@ -23,8 +23,8 @@ from typing import TextIO
 import numpy as np
 import soundfile
 
-from espnet_ee.data.audio import RATE, Samples, parse_rate, read_audio, resample
-from espnet_ee.data.command import run_command
+from espnet_ee.data.audio import RATE, Samples, read_audio, resample
+from espnet_ee.data.command import count, rate, run_command
 from espnet_ee.data.files import FULL, disk_error, write_bytes_atomic, write_lines_atomic
 from espnet_ee.data.kaldi import DataDir, read_data_dir, write_data_dir
 from espnet_ee.data.speed import read_speeds
@@ -239,17 +239,17 @@ def _report(target: Path, lengths: dict[str, int], rate: int, outcomes: Sequence
         hours,
         len(outcomes),
     )
-    for note, count in Counter(note for o in outcomes for note in o.notes).items():
-        logger.info("%s: %s: %d files", target, note, count)
+    for note, files in Counter(note for o in outcomes for note in o.notes).items():
+        logger.info("%s: %s: %d files", target, note, files)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Convert the audio of a data directory.")
     parser.add_argument("source", type=Path)
     parser.add_argument("target", type=Path)
-    parser.add_argument("--fs", type=parse_rate, default=RATE, help="Hz; 16k means 16000")
+    parser.add_argument("--fs", type=rate, default=RATE, help="Hz; 16k means 16000")
     parser.add_argument("--audio_format", choices=("flac", "wav"), default="flac")
-    parser.add_argument("--nj", type=int, default=1, help="processes")
+    parser.add_argument("--nj", type=count, default=1, help="processes")
     args = parser.parse_args()
     format_audio(
         args.source, args.target, rate=args.fs, audio_format=args.audio_format, num_jobs=args.nj

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_ee.data.command import run_command
+from espnet_ee.data.command import count, run_command
 from espnet_ee.data.files import write_lines_atomic
 from espnet_ee.data.kaldi import read_table, some
 from espnet_ee.errors import DataError
@@ -67,7 +67,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Join the outputs of decoding jobs.")
     parser.add_argument("inference_dir", type=Path, help="exp/asr_X/INFERENCE_TAG")
     parser.add_argument("set_name")
-    parser.add_argument("--num_jobs", type=int, required=True)
+    parser.add_argument("--num_jobs", type=count, required=True)
     parser.add_argument("--wav_scp", type=Path, required=True, help="all utterances of the set")
     args = parser.parse_args()
     logdir = args.inference_dir / args.set_name / "logdir"

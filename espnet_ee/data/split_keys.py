@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from espnet_ee.data.command import run_command
+from espnet_ee.data.command import count, run_command
 from espnet_ee.data.files import write_lines_atomic
 from espnet_ee.data.kaldi import read_table
 from espnet_ee.errors import DataError
@@ -40,7 +40,7 @@ def write_splits(source: Path, prefix: str, num_jobs: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Split the ids of files over jobs.")
-    parser.add_argument("num_jobs", type=int)
+    parser.add_argument("num_jobs", type=count)
     parser.add_argument("splits", nargs="+", metavar="FILE:PREFIX")
     args = parser.parse_args()
     for split in args.splits:

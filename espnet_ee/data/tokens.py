@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from espnet_ee.data.command import run_command
+from espnet_ee.data.command import count, run_command, share
 from espnet_ee.data.files import write_bytes_atomic, write_lines_atomic
 from espnet_ee.data.kaldi import read_table
 from espnet_ee.errors import ConfigError, DataError
@@ -132,9 +132,9 @@ def main() -> None:
     parser.add_argument("text", type=Path)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--token_type", choices=("bpe", "char", "word"), default="bpe")
-    parser.add_argument("--nbpe", type=int, default=500)
+    parser.add_argument("--nbpe", type=count, default=500)
     parser.add_argument("--bpemode", choices=("unigram", "bpe"), default="unigram")
-    parser.add_argument("--bpe_char_cover", type=float, default=1.0)
+    parser.add_argument("--bpe_char_cover", type=share, default=1.0)
     parser.add_argument("--symbols", default="", help="never split; separated by commas")
     args = parser.parse_args()
     symbols = tuple(filter(None, args.symbols.split(",")))

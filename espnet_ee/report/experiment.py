@@ -17,26 +17,33 @@ from espnet_ee.statistics import Intervals, error_rate_intervals
 
 @dataclass(frozen=True)
 class Decoded:
-    """One set decoded by one experiment under one inference tag, scored at every exit."""
+    """One set decoded by one experiment under one inference tag, scored at every exit.
+
+    Attributes:
+        experiment: Its name in tables and figures.
+        tag: The inference tag.
+        set_name: For instance ``test_clean``.
+        is_dev: Whether thresholds may be chosen here.
+        scored: Errors, costs and scores of every utterance at every exit.
+        fixed: The operating point of each exit, taken by all utterances.
+    """
 
     experiment: str
     tag: str
     set_name: str
+    is_dev: bool
     scored: ScoredSet
     fixed: tuple[OperatingPoint, ...]
 
-    @property
-    def is_dev(self) -> bool:
-        """Whether thresholds may be chosen here: ``dev``, ``dev_clean``, ``train_dev``."""
-        return "dev" in self.set_name.split("_")
 
-
-def load_experiment(folder: str | Path, label: str = "") -> list[Decoded]:
+def load_experiment(folder: str | Path, label: str = "", dev: Sequence[str] = ()) -> list[Decoded]:
     """Read and score every record of an experiment, sorted by tag and set.
 
     Args:
         folder: The experiment, for instance ``exp/asr_train_ee``.
         label: Its name in tables and figures; default: the folder's name.
+        dev: Names of the sets to choose thresholds on; default: ``dev``, ``dev_clean``,
+            ``train_dev`` and the like.
 
     Raises:
         DataError: The folder holds no record at the expected place.
@@ -57,11 +64,17 @@ def load_experiment(folder: str | Path, label: str = "") -> list[Decoded]:
                 experiment=label or folder.resolve().name,
                 tag=path.parent.parent.name,
                 set_name=path.parent.name,
+                is_dev=name_is_dev(path.parent.name, dev),
                 scored=scored,
                 fixed=tuple(fixed_exits(scored)),
             )
         )
     return found
+
+
+def name_is_dev(name: str, dev: Sequence[str]) -> bool:
+    """Whether a set is one of ``dev`` or, where these are not given, looks like one by its name."""
+    return name in dev if dev else "dev" in name.split("_")
 
 
 def word_intervals(scored: ScoredSet, points: Sequence[OperatingPoint], seed: int) -> Intervals:

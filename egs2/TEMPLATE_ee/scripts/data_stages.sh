@@ -5,13 +5,22 @@
 # names of sets, each once: validation sets may be test sets too
 all_sets() { printf '%s\n' "$@" "${valid_set}" "${decode_sets[@]}" | sort -u; }
 
+# db_variables: NAME=VALUE of the variables that db.sh exports, which may come from the environment
+db_variables() (
+    # shellcheck source=/dev/null
+    . ./db.sh
+    sed -n 's/^ *export *\([A-Za-z_0-9]*\)=.*/\1/p' db.sh |
+        while read -r name; do echo "${name}=${!name}"; done
+)
+
 # Reads the corpus; writes data/<set>/{wav.scp,text,utt2spk,spk2utt}.
 stage_1() {
-    local sets inputs=(local/data.sh)
+    local sets file inputs=(local/data.sh) variables=()
     mapfile -t sets < <(all_sets "${prepared_set}")
-    if [ -f db.sh ]; then inputs+=(db.sh); fi
+    for file in db.sh corpus/MANIFEST.tsv; do if [ -f "${file}" ]; then inputs+=("${file}"); fi; done
+    if [ -f db.sh ]; then mapfile -t variables < <(db_variables); fi
     begin 1 data/.done.1 --option "local_data_opts=${local_data_opts}" --option "sets=${sets[*]}" \
-        --input "${inputs[@]}" --output "${sets[@]/#/data/}" || return 0
+        "${variables[@]/#/--variable=}" --input "${inputs[@]}" --output "${sets[@]/#/data/}" || return 0
     # shellcheck disable=SC2086  # the user's string is a list of options
     local/data.sh ${local_data_opts}
     py espnet_ee.data.kaldi "${sets[@]/#/data/}"

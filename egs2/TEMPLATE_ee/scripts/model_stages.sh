@@ -8,24 +8,39 @@ training_options() {
     local train="${data_feats}/${train_set}" valid="${data_feats}/${valid_set}" overrules
     read -r -a overrules <<< "${asr_args}"
     common=(
-        --config "${asr_config}" --use_preprocessor true
+        --config "${asr_config}" --use_preprocessor true --frontend_conf "fs=${fs}"
         --token_type "${token_type}" --token_list "${token_list}" --bpemodel "${bpemodel}"
         --train_data_path_and_name_and_type "${train}/wav.scp,speech,sound"
         --train_data_path_and_name_and_type "${train}/text,text,text"
         --valid_data_path_and_name_and_type "${valid}/wav.scp,speech,sound"
         --valid_data_path_and_name_and_type "${valid}/text,text,text"
         "${overrules[@]}")
-    inputs=("${token_list}" "${train}"/{wav.scp,text} "${valid}"/{wav.scp,text})
+    inputs=(--option "fs=${fs}" --input "${token_list}" "${train}/text" "${valid}/text"
+        --audio "${train}/wav.scp" "${valid}/wav.scp")
+}
+
+# What statistics depend on, in the configuration and in asr_args; models that differ in the rest share them.
+statistics_prefixes=use_preprocessor,preprocessor,frontend,speech_volume,cleaner,g2p,non_linguistic,input_size
+
+# statistics_args WORD...: the options among asr_args that statistics depend on
+statistics_args() {
+    local word chosen=false found=()
+    for word in "$@"; do
+        if [[ "${word}" == --* ]]; then
+            if [[ "${word}" =~ ^--(${statistics_prefixes//,/|}) ]]; then chosen=true; else chosen=false; fi
+        fi
+        if "${chosen}"; then found+=("${word}"); fi
+    done
+    echo "${found[*]}"
 }
 
 # Reads dump/raw; writes shapes and feature statistics to asr_stats_dir.
 stage_10() {
-    local common inputs frontend_args=''
+    local common inputs
     training_options
-    # Statistics depend on these options only, so models that differ in others share them.
-    if [[ "${asr_args}" == *--frontend* ]]; then frontend_args="${asr_args}"; fi
-    begin 10 "${asr_stats_dir}/.done.10" --option "asr_args=${frontend_args}" \
-        --config "${asr_config}:frontend,preprocessor,speech_volume" --input "${inputs[@]}" \
+    # shellcheck disable=SC2086  # the user's string is a list of options
+    begin 10 "${asr_stats_dir}/.done.10" --option "asr_args=$(statistics_args ${asr_args})" \
+        --config "${asr_config}:${statistics_prefixes}" "${inputs[@]}" \
         --output "${asr_stats_dir}"/{train,valid}/speech_shape || return 0
     write_run_sh "${asr_stats_dir}" 10
     collect_statistics
@@ -76,17 +91,21 @@ model_options() {
     if [ -n "${pretrained_model}" ]; then
         common+=(--init_param "${pretrained_model}" --ignore_init_mismatch "${ignore_init_mismatch}")
     fi
-    inputs+=("${stats}"/{train,valid}/{speech_shape,"text_shape.${token_type}"})
+    inputs+=(--input "${stats}"/{train,valid}/{speech_shape,"text_shape.${token_type}"})
+    local name
+    for name in asr_args feats_normalize pretrained_model ignore_init_mismatch asr_{speech,text}_fold_length; do
+        inputs+=(--option "${name}=${!name}")
+    done
+    if [ -n "${pretrained_model}" ]; then inputs+=(--stat "${pretrained_model%%:*}"); fi
 }
 
-# Reads dump/raw and asr_stats_dir; writes the model to asr_exp. Resumes from checkpoint.pth.
+# Reads dump/raw and asr_stats_dir; writes the model to asr_exp. Resumes the same training from checkpoint.pth.
 stage_11() {
     local common inputs
     training_options
     model_options
-    begin 11 "${asr_exp}/.done.11" --option "asr_args=${asr_args}" --option "feats=${feats_normalize}" \
-        --option "pretrained_model=${pretrained_model}" --input "${asr_config}" "${inputs[@]}" \
-        --output "${asr_exp}/config.yaml" || return 0
+    begin 11 "${asr_exp}/.done.11" --config "${asr_config}:" "${inputs[@]}" \
+        --resumes "${asr_exp}/checkpoint.pth" --output "${asr_exp}/config.yaml" || return 0
     write_run_sh "${asr_exp}" 11
     log "Stage 11: log in ${asr_exp}/train.log; curves: tensorboard --logdir ${asr_exp}/tensorboard"
     tail --pid=$$ -n 0 -F "${asr_exp}/train.log" > >(epoch_lines) 2> /dev/null &
@@ -104,7 +123,7 @@ epoch_lines() {
     sed -un 's/.* INFO: \([0-9]*\)epoch results: .*\[valid\].*\(cer_ctc=[0-9.]*\).*/  epoch \1: valid \2/p'
 }
 
-# Reads dump/raw/<set> and the model; writes texts per exit and the run record, for each set.
+# Reads dump/raw/[org/]<set> and the model; writes texts per exit and the run record, for each set.
 stage_12() {
     local set
     write_run_sh "${asr_exp}/${inference_tag}" 12
@@ -112,11 +131,13 @@ stage_12() {
 }
 
 decode_set() {
-    local dir="${asr_exp}/${inference_tag}/$1" data="${data_feats}/$1" config=() overrules jobs
+    local dir="${asr_exp}/${inference_tag}/$1" data config=() overrules jobs
     local model="${asr_exp}/${inference_asr_model}" logdir="${asr_exp}/${inference_tag}/$1/logdir"
+    data=$(org_of "$1")  # as ESPnet's org/<valid>: nothing is filtered out of what is scored
     if [ -n "${inference_config}" ]; then config=(--config "${inference_config}"); fi
     begin 12 "${dir}/.done.12" --option "inference_args=${inference_args}" --option "batch_size=${batch_size}" \
-        --input "${asr_exp}/config.yaml" "${data}"/{wav.scp,text} "${config[@]:1}" --stat "${model}" \
+        --input "${asr_exp}/config.yaml" "${data}"/{text,utt2spk} "${config[@]:1}" \
+        --audio "${data}/wav.scp" --stat "${model}" \
         --output "${dir}"/{text,record.jsonl.gz} || return 0
     read -r -a overrules <<< "${inference_args}"
     jobs=$(at_most "${inference_nj}" "$(wc -l < "${data}/wav.scp")")
@@ -137,7 +158,7 @@ inference_command() { if "${gpu_inference}"; then echo "${cuda_cmd} --gpu 1"; el
 
 # Reads the records of all decoded sets; writes asr_exp/{RESULTS.md,wer_vs_cost.png}.
 stage_13() {
-    py espnet_ee.bin.main report "${asr_exp}"
+    py espnet_ee.bin.main report "${asr_exp}" --dev "${valid_set}"
     # shellcheck disable=SC2086  # the user's string is a list of options
     if [ -x local/score.sh ]; then local/score.sh ${local_score_opts} "${asr_exp}"; fi
 }

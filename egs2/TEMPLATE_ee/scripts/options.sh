@@ -34,7 +34,8 @@ print_help() {
 
 unknown_option() {
     local nearest
-    nearest=$(python3 -c 'import difflib, sys
+    # shellcheck source=../path.sh
+    nearest=$(. ./path.sh; "${PYTHON}" -c 'import difflib, sys
 print(*difflib.get_close_matches(sys.argv[1], sys.argv[2:], 1, 0.6))' "$2" "${!defaults[@]}" || true)
     die "there is no option $1." "$1" "an option that ./run.sh --help lists" "--${nearest:-help}"
 }
@@ -86,6 +87,13 @@ one_of() {
     shift
     for value in "$@"; do if [ "${!name}" = "${value}" ]; then return 0; fi; done
     die "--${name} has an unknown value." "${!name}" "one of: $*"
+}
+
+# at_least_one NAME...: these options are 1 or more
+at_least_one() {
+    for name in "$@"; do
+        if [ "${!name}" -lt 1 ]; then die "--${name} is too small." "${!name}" "1 or more"; fi
+    done
 }
 
 # tag_of FILE DEFAULT: the file's name without folder and suffix

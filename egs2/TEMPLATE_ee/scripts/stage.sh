@@ -52,11 +52,11 @@ begin() {
 # finish: the stage that began last has ended well
 finish() { mv "${marker}.started" "${marker}"; }
 
-# write_run_sh FOLDER NUMBER: a script that runs this stage again
+# write_run_sh FOLDER NUMBER: a script that runs this stage again, and no other
 write_run_sh() {
     mkdir -p "$1"
-    printf '#!/usr/bin/env bash\n# Runs stage %s again.\ncd %q && ./asr_ee.sh %s --stage %s "$@"\n' \
-        "$2" "${PWD}" "${run_args}" "$2" > "$1/run.sh"
+    printf '#!/usr/bin/env bash\n# Runs stage %s again.\ncd %q && ./asr_ee.sh %s --stage %s --stop_stage %s "$@"\n' \
+        "$2" "${PWD}" "${run_args}" "$2" "$2" > "$1/run.sh"
     chmod +x "$1/run.sh"
 }
 
@@ -66,6 +66,7 @@ check_python() {
     if [ -n "${python}" ]; then
         PYTHON=$(command -v "${python}") || die "there is no Python ${python}." "--python ${python}"
         export PATH="${PYTHON%/*}:${PATH}"
+        unset VIRTUAL_ENV  # local/data.sh may read path.sh again, which would prefer that one
     fi
     missing=$("${PYTHON}" -c 'import importlib.util as u
 names = ("espnet_ee", "espnet2", "soundfile", "scipy", "sentencepiece")

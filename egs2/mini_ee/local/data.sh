@@ -3,7 +3,9 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=/dev/null
+. ./path.sh
 
 for part in train dev test_clean test_noisy; do
-    python3 -m espnet_ee.data.librispeech "corpus/${part}" "data/${part}"
+    "${PYTHON}" -m espnet_ee.data.librispeech "corpus/${part}" "data/${part}"
 done
