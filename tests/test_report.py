@@ -135,6 +135,16 @@ def test_the_text_says_where_thresholds_were_chosen(experiment, tmp_path):
     assert "Thresholds were chosen on train_dev." in text_of(kaldi_style)
 
 
+def test_the_dev_set_that_is_named_beats_the_look_of_names(tmp_path):
+    folder = make_experiment(tmp_path / "exp" / "d", sets={"held_out": 1.0, "test_dev_93": 1.0})
+    run(report, folder, "--dev", "held_out")
+    text = (folder / "RESULTS.md").read_text()
+    assert "Thresholds were chosen on held_out." in text
+    assert "--dev held_out" in text
+    run(report, folder, "--dev", "not_decoded")
+    assert "for want of a dev set" in (folder / "RESULTS.md").read_text()
+
+
 def test_a_dev_set_of_another_checkpoint_is_refused(experiment):
     record = make_record(10, set_name="dev", checkpoint_sha256="f" * 64)
     save(record, experiment / "decode" / "dev" / "record.jsonl.gz")

@@ -6,8 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from espnet_ee.data.done import changes, check, config_facts, fingerprint, reasons_to_run
-from espnet_ee.errors import DataError
+from espnet_ee.data.done import (
+    changes,
+    check,
+    check_resumable,
+    config_facts,
+    fingerprint,
+    reasons_to_run,
+)
+from espnet_ee.errors import ConfigError, DataError
 
 FACTS = {"--nbpe": "150", "data/text": "abc"}
 
@@ -93,3 +100,45 @@ def test_only_the_named_part_of_a_configuration_counts(tmp_path: Path) -> None:
     assert config_facts(pair) != before
     with pytest.raises(DataError, match="check --asr_config"):
         config_facts([f"{tmp_path}/none.yaml:frontend"])
+
+
+@pytest.mark.parametrize(("content", "message"), [("a: [", "is not YAML"), ("- a", "has no keys")])
+def test_what_is_no_configuration_is_named(tmp_path: Path, content: str, message: str) -> None:
+    config = tmp_path / "train.yaml"
+    config.write_text(content)
+    with pytest.raises(ConfigError, match=message):
+        config_facts([f"{config}:"])
+
+
+@pytest.mark.parametrize("ended", [True, False])
+@pytest.mark.parametrize(
+    ("before", "now", "allowed"),
+    [
+        ({}, {}, True),
+        ({"max_epoch in the configuration": "5"}, {"max_epoch in the configuration": "6"}, True),
+        ({"max_epoch in the configuration": "5"}, {"max_epoch in the configuration": "4"}, False),
+        ({"max_epoch in the configuration": "41"}, {}, False),  # ESPnet's default is 40
+        ({"--asr_args": ""}, {"--asr_args": "--max_epoch 50"}, True),
+        ({"--asr_args": "--a 1 --max_epoch=9 --b"}, {"--asr_args": "--a 1 --b"}, True),
+        ({"--asr_args": "--max_epoch 9"}, {"--asr_args": "--max_epoch 10 --b 1"}, False),
+        ({"--asr_args": "--lr 1"}, {"--asr_args": "--lr 2"}, False),
+        ({"encoder in the configuration": "1"}, {"encoder in the configuration": "2"}, False),
+        ({}, {"start.pth": "1"}, False),
+    ],
+)
+def test_a_training_goes_on_only_as_itself_or_for_longer(
+    marker: Path, before: dict[str, str], now: dict[str, str], allowed: bool, ended: bool
+) -> None:
+    check(marker, FACTS | before, [], force=False)
+    if ended:
+        end_well(marker)
+    if allowed:
+        check_resumable(marker, FACTS | now, marker.parent)
+    else:
+        with pytest.raises(ConfigError, match="holds another training"):
+            check_resumable(marker, FACTS | now, marker.parent)
+
+
+def test_a_checkpoint_of_unknown_origin_is_not_gone_on_with(marker: Path) -> None:
+    with pytest.raises(ConfigError, match="a checkpoint without its options"):
+        check_resumable(marker, FACTS, marker.parent)

@@ -136,8 +136,9 @@ def test_all_stages_with_a_stand_in_for_the_model(recipe: Any) -> None:
             text = (model / f"{tag}{suffix}/{name}/text").read_text()
             assert len(text.splitlines()) == 4
     assert (model / tag / "test/record.jsonl.gz").exists()
-    for folder in (stats, model, model / tag):
-        assert "--stage 1" in (folder / "run.sh").read_text()
+    for number, folder in ((10, stats), (11, model), (12, model / tag)):
+        assert f"--stage {number} --stop_stage {number} " in (folder / "run.sh").read_text()
+    assert "fs=16k" in (model / "valid.cer_ctc.ave.pth").read_text()
     assert ran(recipe.succeed("--stop_stage", "12")) == set()
 
 
@@ -167,3 +168,95 @@ def test_a_failed_training_shows_its_log(recipe: Any) -> None:
     assert done.returncode == 1
     assert "run.pl: job failed, log in exp/asr_train_raw_en_char_odd/train.log" in done.stderr
     assert not Path(recipe.folder / "exp/asr_train_raw_en_char_odd/.done.11").exists()
+
+
+def test_where_the_corpus_is_belongs_to_stage_1(recipe: Any) -> None:
+    (recipe.folder / "db.sh").write_text('export CORPUS="${CORPUS:-}"\n')
+    (recipe.folder / "corpus/MANIFEST.tsv").write_text("1\n")
+    recipe.succeed("--stop_stage", "1")
+    assert ran(recipe.succeed("--stop_stage", "1")) == set()
+    recipe.environment["CORPUS"] = "/data/x"
+    assert "$CORPUS changed from '' to '/data/x'" in recipe.succeed("--stop_stage", "1")
+    (recipe.folder / "corpus/MANIFEST.tsv").write_text("2\n")
+    assert "corpus/MANIFEST.tsv changed" in recipe.succeed("--stop_stage", "1")
+
+
+def test_a_finished_training_does_not_go_on_as_another(recipe: Any) -> None:
+    recipe.succeed("--stop_stage", "10")
+    tag = ("--asr_tag", "x", "--skip_data_prep", "true")
+    recipe.succeed("--stop_stage", "11", *tag)
+    assert ran(recipe.succeed("--stop_stage", "11", *tag)) == set()
+    assert ran(recipe.succeed("--stop_stage", "11", *tag, "--asr_args", "--max_epoch 9")) == {11}
+    config = recipe.folder / "train.yaml"
+    config.write_text("# the same\nmax_epoch: 12\n")
+    assert ran(recipe.succeed("--stop_stage", "11", *tag)) == {11}
+    before = (recipe.folder / "exp/asr_x/valid.cer_ctc.ave.pth").stat().st_mtime_ns
+    config.write_text("max_epoch: 12\nseed: 1\n")
+    error = recipe.fail("--stop_stage", "11", *tag)
+    assert "ConfigError: exp/asr_x holds another training.\n  got:  seed in the conf" in error
+    assert "--asr_tag NAME" in error
+    config.write_text("max_epoch: 11\n")
+    assert "max_epoch in the configuration changed" in recipe.fail("--stop_stage", "11", *tag)
+    config.write_text("max_epoch: 12\n")
+    for option in (
+        ("--asr_args", "--seed 2"),
+        ("--feats_normalize", "none"),
+        ("--asr_speech_fold_length", "9"),
+        ("--fs", "8k"),
+    ):
+        assert f"{option[0]} changed" in recipe.fail("--stop_stage", "11", *tag, *option)
+    assert (recipe.folder / "exp/asr_x/valid.cer_ctc.ave.pth").stat().st_mtime_ns == before
+    shutil.rmtree(recipe.folder / "exp/asr_x")
+    assert ran(recipe.succeed("--stop_stage", "11", *tag, "--asr_args", "--seed 2")) == {10, 11}
+
+
+def test_other_parameters_to_start_from_are_another_training(recipe: Any) -> None:
+    start = recipe.folder / "start.pth"
+    start.write_text("1")
+    recipe.succeed("--stop_stage", "10")
+    options = ("--stop_stage", "11", "--skip_data_prep", "true")
+    options += ("--pretrained_model", "start.pth:encoder:encoder")
+    recipe.succeed(*options)
+    assert ran(recipe.succeed(*options)) == set()
+    error = recipe.fail(*options, "--ignore_init_mismatch", "true")
+    assert "--ignore_init_mismatch changed from 'false' to 'true'" in error
+    start.write_text("22")
+    assert "start.pth changed" in recipe.fail(*options)
+
+
+def test_changed_audio_reaches_statistics_training_and_decoding(recipe: Any) -> None:
+    recipe.succeed("--stop_stage", "12")
+    corpus = recipe.folder / "corpus"
+    shutil.copy(corpus / "test/3/1/3-1-3.flac", corpus / "test/3/1/3-1-2.flac")
+    assert ran(recipe.succeed("--stop_stage", "12")) == {3, 12}
+    utt2spk = recipe.folder / "dump/raw/test/utt2spk"
+    utt2spk.write_text(utt2spk.read_text().replace(" 3", " 4"))
+    assert ran(recipe.succeed("--stop_stage", "12")) == {12}
+    shutil.copy(corpus / "train/1/1/1-1-3.flac", corpus / "train/1/1/1-1-2.flac")
+    done = recipe.run("--stop_stage", "12")
+    assert ran(done.stdout) == {3, 4, 10}
+    assert "exp/asr_train_raw_en_char holds another training." in done.stderr
+
+
+def test_statistics_depend_on_the_options_that_change_features(recipe: Any) -> None:
+    recipe.succeed("--stop_stage", "10")
+    for args, stages in (
+        ("--max_epoch 3", set()),
+        ("--max_epoch 3 --speech_volume_normalize 1.0", {10}),
+        ("--preprocessor default --seed 4", {10}),
+        ("--frontend_conf n_fft=400", {10}),
+        ("--frontend_conf n_fft=400 --seed 4", set()),
+    ):
+        options = ("--skip_data_prep", "true", "--stop_stage", "10", "--asr_args", args)
+        assert ran(recipe.succeed(*options)) == stages, args
+
+
+def test_the_validation_set_is_decoded_whole_and_chooses_thresholds(recipe: Any) -> None:
+    options = ("--min_wav_duration", "0.3")
+    recipe.succeed("--stop_stage", "12", *options)
+    folder = recipe.folder
+    assert len((folder / "dump/raw/dev/text").read_text().splitlines()) == 3
+    (decoded,) = folder.glob("exp/*/inference_asr_model_valid.cer_ctc.ave/dev/text")
+    assert len(decoded.read_text().splitlines()) == 4
+    recipe.succeed("--stage", "13", "--stop_stage", "13", *options)
+    assert "--dev dev" in (folder / "exp/asr_train_raw_en_char/RESULTS.md").read_text()
