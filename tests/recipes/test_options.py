@@ -59,6 +59,7 @@ def test_every_option_is_read(root: Path) -> None:
         (["--nj", "two"], "--nj is a whole number.\n  got:  two\n"),
         (["--skip-eval", "yes"], "--skip-eval is true or false.\n  got:  yes\n"),
         (["--min_wav_duration", "1s"], "--min_wav_duration is a number."),
+        (["--max_wav_duration", "."], "--max_wav_duration is a number."),
         (["--stage"], "--stage needs a value."),
         (["stage"], "options start with --."),
         (["--audio_format", "mp3"], "--audio_format has an unknown value.\n  got:  mp3\n"),

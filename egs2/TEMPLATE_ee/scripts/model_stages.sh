@@ -22,10 +22,11 @@ training_options() {
 # What statistics depend on, in the configuration and in asr_args; models that differ in the rest share them.
 statistics_prefixes=use_preprocessor,preprocessor,frontend,speech_volume,cleaner,g2p,non_linguistic,input_size
 
-# statistics_args WORD...: the options among asr_args that statistics depend on
+# the options among asr_args that statistics depend on
 statistics_args() {
-    local word chosen=false found=()
-    for word in "$@"; do
+    local word words chosen=false found=()
+    read -r -a words <<< "${asr_args}"
+    for word in "${words[@]}"; do
         if [[ "${word}" == --* ]]; then
             if [[ "${word}" =~ ^--(${statistics_prefixes//,/|}) ]]; then chosen=true; else chosen=false; fi
         fi
@@ -38,8 +39,7 @@ statistics_args() {
 stage_10() {
     local common inputs
     training_options
-    # shellcheck disable=SC2086  # the user's string is a list of options
-    begin 10 "${asr_stats_dir}/.done.10" --option "asr_args=$(statistics_args ${asr_args})" \
+    begin 10 "${asr_stats_dir}/.done.10" --option "asr_args=$(statistics_args)" \
         --config "${asr_config}:${statistics_prefixes}" "${inputs[@]}" \
         --output "${asr_stats_dir}"/{train,valid}/speech_shape || return 0
     write_run_sh "${asr_stats_dir}" 10

@@ -47,7 +47,7 @@ set_option() {
         die "$3 is true or false." "$2" "true or false"
     elif [[ "${default}" =~ ^[0-9]+$ && ! "$2" =~ ^[0-9]+$ ]]; then
         die "$3 is a whole number." "$2" "e.g. ${default}"
-    elif [[ "${default}" =~ ^[0-9.]+$ && ! "$2" =~ ^[0-9]*\.?[0-9]*$ ]]; then
+    elif [[ "${default}" =~ ^[0-9.]+$ && ! "$2" =~ ^([0-9]+\.?[0-9]*|\.[0-9]+)$ ]]; then
         die "$3 is a number." "$2" "e.g. ${default}"
     fi
     printf -v "$1" '%s' "$2"
