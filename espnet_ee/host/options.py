@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import Any
 
 from espnet_ee.errors import ConfigError
+from espnet_ee.spelling import closest
 
 # ESPnet options that we refuse rather than ignore, each with its reason.
 REFUSED = {
@@ -50,11 +50,11 @@ def refuse_unknown(unknown: dict[str, Any], known: Sequence[str]) -> None:
                 got=f"{name}={value!r}",
                 fix="leave it out",
             )
-        near = difflib.get_close_matches(name, known, n=1)
+        near = closest(name, known)
         raise ConfigError(
             f"unknown option encoder_conf.{name}.",
             want=", ".join(known),
-            fix=f"did you mean {near[0]}?" if near else "leave it out",
+            fix=f"did you mean {near}?" if near else "leave it out",
         )
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
-
 from espnet_ee.errors import ConfigError
 from espnet_ee.policies._base import Evidence, ExitPolicy, stops
 from espnet_ee.policies.certainty import Confidence, Entropy
 from espnet_ee.policies.fixed import Layer
+from espnet_ee.spelling import closest
 
 __all__ = ["Evidence", "ExitPolicy", "build_policy", "policy_names", "register_policy", "stops"]
 
@@ -38,11 +37,11 @@ def build_policy(name: str) -> ExitPolicy:
         ConfigError: No such policy.
     """
     if name not in _REGISTRY:
-        near = difflib.get_close_matches(name, _REGISTRY, n=1)
+        near = closest(name, _REGISTRY)
         raise ConfigError(
             f"unknown policy {name!r}.",
             want=", ".join(_REGISTRY),
-            fix=f"did you mean {near[0]}?" if near else "",
+            fix=f"did you mean {near}?" if near else "",
         )
     return _REGISTRY[name]()
 
