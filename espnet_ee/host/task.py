@@ -13,6 +13,7 @@ import yaml
 from espnet_ee.errors import ConfigError
 from espnet_ee.host import registry
 from espnet_ee.host.compat import ASRTask, Reporter, Trainer, average_nbest_models
+from espnet_ee.nn.onednn import widen_primitive_cache
 from espnet_ee.spelling import nearest
 
 PRECISIONS = ("highest", "high", "medium")
@@ -94,6 +95,7 @@ class EarlyExitASRTask(ASRTask):
     def main_worker(cls, args: argparse.Namespace) -> None:
         """One worker, in this process or a spawned one."""
         registry.register()
+        widen_primitive_cache()
         torch.set_float32_matmul_precision(args.float32_matmul_precision)
         super().main_worker(args)
 
