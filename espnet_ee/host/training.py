@@ -82,9 +82,7 @@ def batch_loss(
     return loss, stats
 
 
-def _learners(
-    model: EarlyExitASRModel, speech: Tensor, speech_lengths: Tensor
-) -> list[Learner]:
+def _learners(model: EarlyExitASRModel, speech: Tensor, speech_lengths: Tensor) -> list[Learner]:
     """The exits that learn in this step, shallow first; nothing above the deepest runs."""
     wanted = model.schedule.learning_exits()
     rests = model.schedule.body_rests()

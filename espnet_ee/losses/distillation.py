@@ -127,7 +127,8 @@ def build_distillation(
     """
     if kind not in KINDS:
         raise ConfigError(
-            f"there is no distillation {kind!r}{nearest(str(kind), KINDS)}.", want=" or ".join(KINDS)
+            f"there is no distillation {kind!r}{nearest(str(kind), KINDS)}.",
+            want=" or ".join(KINDS),
         )
     known = {"none": (), "sequence": ("share",), "frame": ("share", "temperature")}[kind]
     unknown = [f"{key}{nearest(str(key), known)}" for key in conf if key not in known]
