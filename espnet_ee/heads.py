@@ -150,7 +150,7 @@ class BiLSTMHead(ExitHead):
         self.linear = nn.Linear(2 * units, vocab_size)
 
     def forward(self, hidden: Tensor, lengths: Tensor) -> Tensor:
-        """``(B, T, D)`` to ``(B, T, V)`` logits; the backward pass starts at the last real frame."""
+        """``(B, T, D)`` to ``(B, T, V)`` logits; backwards from the last real frame."""
         packed = nn.utils.rnn.pack_padded_sequence(
             hidden, lengths.cpu(), batch_first=True, enforce_sorted=False
         )

@@ -51,6 +51,12 @@ with (
     from espnet2.asr.ctc import CTC
     from espnet2.asr.encoder.abs_encoder import AbsEncoder
     from espnet2.asr.encoder.conformer_encoder import ConformerEncoder as StockConformerEncoder
+    from espnet2.asr.encoder.e_branchformer_encoder import (
+        EBranchformerEncoder as StockEBranchformerEncoder,
+    )
+    from espnet2.asr.encoder.transformer_encoder import (
+        TransformerEncoder as StockTransformerEncoder,
+    )
     from espnet2.asr.espnet_model import ESPnetASRModel
     from espnet2.asr.frontend.default import DefaultFrontend
     from espnet2.fileio.datadir_writer import DatadirWriter
@@ -81,6 +87,8 @@ __all__ = [
     "GlobalMVN",
     "Reporter",
     "StockConformerEncoder",
+    "StockEBranchformerEncoder",
+    "StockTransformerEncoder",
     "TokenIDConverter",
     "Trainer",
     "add_sos_eos",

@@ -86,7 +86,8 @@ class ExitDecoders(nn.Module):
 
     def decoder_of(self, layer: int, last: Any) -> Any:
         """The decoder of an exit; ``last`` is that of the last one."""
-        return self.decoders[str(layer)] if str(layer) in self.decoders else last
+        key = str(layer)
+        return self.decoders[key] if key in self.decoders else last  # noqa: SIM401 (no dict)
 
     def memory(self, layer: int, hidden: Tensor) -> Tensor:
         """``(B, T, D)`` hidden states of an exit to what its decoder attends to."""

@@ -99,8 +99,7 @@ class StackEncoder(EarlyExitEncoder):
         self.encoders = nn.ModuleList(make_block(n) for n in range(1, options.num_blocks + 1))
         self._drop_rates = per_block("layer_drop_rate", options.layer_drop_rate, options.num_blocks)
         beside = _half_rate_layers(options.half_rate_layers, self.exit_layers)
-        if beside:
-            self.half_rate = nn.ModuleDict({str(n): HalfRateBranch(make_block(n)) for n in beside})
+        self.half_rate = nn.ModuleDict({str(n): HalfRateBranch(make_block(n)) for n in beside})
         if options.final_norm:
             self.after_norm = layer_norm(width)
         self._final_norm = options.final_norm
@@ -155,9 +154,9 @@ class StackEncoder(EarlyExitEncoder):
 
     def run_block(self, layer: int, frames: Frames, context: BlockContext) -> Tensor:
         """``(B, T, D)`` after block ``layer``; in training the block may be dropped."""
-        if self.training and self._drop_rates[layer - 1] > 0.0:
-            if torch.rand(1).item() < self._drop_rates[layer - 1]:
-                return frames.hidden
+        rate = self._drop_rates[layer - 1] if self.training else 0.0
+        if rate > 0.0 and torch.rand(1).item() < rate:
+            return frames.hidden
         return self._block(layer)(frames.hidden, context.distances, context.padding)  # type: ignore[no-any-return]
 
     def run_segment(self, first: int, last: int, frames: Frames, context: BlockContext) -> Frames:
@@ -198,8 +197,8 @@ class StackEncoder(EarlyExitEncoder):
         return block
 
     def _branch(self, layer: int) -> HalfRateBranch | None:
-        branches = getattr(self, "half_rate", {})
-        return branches[str(layer)] if str(layer) in branches else None
+        key = str(layer)
+        return self.half_rate[key] if key in self.half_rate else None  # noqa: SIM401 (no dict)
 
 
 def _half_rate_layers(layers: Sequence[int], exit_layers: Sequence[int]) -> tuple[int, ...]:
