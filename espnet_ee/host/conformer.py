@@ -14,6 +14,7 @@ from espnet_ee.host.encoder import EarlyExitEncoder
 from espnet_ee.host.options import choose, per_block, refuse_unknown
 from espnet_ee.nn.conformer import ACTIVATIONS, BlockOptions, ConformerBlock, layer_norm
 from espnet_ee.nn.masks import padding_or_none
+from espnet_ee.nn.onednn import pad_to_few_shapes
 from espnet_ee.nn.positions import Positions
 from espnet_ee.nn.stems import STEM_NAMES, build_stem
 
@@ -150,11 +151,14 @@ class EarlyExitConformerEncoder(EarlyExitEncoder):
                 fix="drop it, or join it to its neighbour",
             )
         out_lengths = self.embed.output_lengths(lengths)
-        if self.training or features.device.type != "cpu":
+        on_cpu = features.device.type == "cpu"
+        if on_cpu and not self.training:
+            hidden = self._stem_one_by_one(features, lengths)
+        elif on_cpu:
+            hidden = self.embed(pad_to_few_shapes(features))
+        else:
             # features may be padded further than the longest utterance needs.
             hidden = self.embed(features)[:, : int(out_lengths.max())]
-        else:
-            hidden = self._stem_one_by_one(features, lengths)
         return Frames(hidden, out_lengths, batch_positions(hidden))
 
     def _stem_one_by_one(self, features: Tensor, lengths: Tensor) -> Tensor:
