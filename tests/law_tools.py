@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
+import pytest
 
 CLEAR = 1e-3  # scores this far apart cannot change places by rounding
 
@@ -16,6 +18,12 @@ def thresholds_between(scores, most: int = 7) -> list[float]:
     between = ((values[1:] + values[:-1]) / 2)[np.diff(values) > CLEAR].tolist()
     step = -(-len(between) // most) or 1
     return [-math.inf, *between[step // 2 :: step], math.inf]
+
+
+def alike(one, other) -> bool:
+    """Whether two recognitions are the same but for rounding, which depends on the batch."""
+    score = pytest.approx(other.score, abs=1e-4)
+    return one == replace(other, score=score, log_prob=pytest.approx(other.log_prob, abs=1e-3))
 
 
 def recorded_scores(results, policy: str) -> np.ndarray:

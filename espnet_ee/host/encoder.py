@@ -45,6 +45,7 @@ class EarlyExitEncoder(LayeredEncoder, AbsEncoder):
             ``(last, lengths, None)``. Hidden states are ``(B, T', D)``.
         """
         exits = list(self.walk(xs_pad, ilens))
-        last = exits[-1]
-        below = [(exit.layer, exit.hidden) for exit in exits[:-1]]
-        return ((last.hidden, below) if below else last.hidden), last.lengths, None
+        lengths = exits[-1].lengths
+        longest = int(lengths.max())  # ESPnet's decoders want no frame more
+        *below, (_, last) = [(exit.layer, exit.hidden[:, :longest]) for exit in exits]
+        return ((last, below) if below else last), lengths, None

@@ -21,6 +21,7 @@ from espnet_ee.nn.block import Block
 from espnet_ee.nn.feed_forward import layer_norm
 from espnet_ee.nn.half_rate import HalfRateBranch
 from espnet_ee.nn.masks import padding_or_none
+from espnet_ee.nn.onednn import pad_to_few_shapes
 from espnet_ee.nn.positions import Positions
 from espnet_ee.nn.stems import STEM_NAMES, build_stem
 
@@ -133,11 +134,14 @@ class StackEncoder(EarlyExitEncoder):
                 fix="drop it, or join it to its neighbour",
             )
         out_lengths = self.embed.output_lengths(lengths)
-        if self.training or features.device.type != "cpu":
+        on_cpu = features.device.type == "cpu"
+        if on_cpu and not self.training:
+            hidden = self._stem_one_by_one(features, lengths)
+        elif on_cpu:
+            hidden = self.embed(pad_to_few_shapes(features))
+        else:
             # features may be padded further than the longest utterance needs.
             hidden = self.embed(features)[:, : int(out_lengths.max())]
-        else:
-            hidden = self._stem_one_by_one(features, lengths)
         return Frames(hidden, out_lengths, batch_positions(hidden))
 
     def _stem_one_by_one(self, features: Tensor, lengths: Tensor) -> Tensor:

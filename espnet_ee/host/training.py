@@ -140,7 +140,8 @@ def _attention_part(
     """One exit's weighted attention loss."""
     exit = learner.exit
     inputs, targets = add_sos_eos(labels.text, model.sos, model.eos, model.ignore_id)
-    memory = model.attention_memory(exit.layer, exit.hidden)
+    hidden = exit.hidden[:, : int(exit.lengths.max())]  # ESPnet's decoders want no frame more
+    memory = model.attention_memory(exit.layer, hidden)
     decoder = model.exit_decoder(exit.layer)
     scores, _ = decoder(memory, exit.lengths, inputs, labels.lengths + 1)  # (B, L + 1, V)
     loss: Tensor = model.criterion_att(scores, targets)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from law_tools import alike
 from model_factory import SAMPLE_RATE, make_experiment, make_recogniser, make_waves
 
 from espnet_ee.errors import CheckpointError, ConfigError, DataError
@@ -30,8 +31,9 @@ def wave():
 def test_one_waveform_or_several_array_or_tensor(asr, wave):
     [one] = asr(wave)
     assert asr([wave]) == asr(torch.from_numpy(wave)) == [one]
-    assert asr((wave, torch.from_numpy(wave))) == [one, one]
-    assert asr(np.stack([wave, wave])) == [one, one], "rows of an array are waveforms"
+    both = asr((wave, torch.from_numpy(wave)))
+    rows = asr(np.stack([wave, wave]))  # rows of an array are waveforms
+    assert len(both) == len(rows) == 2 and all(alike(result, one) for result in both + rows)
     assert asr(wave.astype(np.float64))[0].tokens == one.tokens
 
 
