@@ -1,0 +1,169 @@
+"""Laws 1 to 4 and 9 for self-supervised encoders: both norms, all three families."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import torch
+from law_tools import recorded_scores, thresholds_between
+from model_factory import make_waves
+from ssl_factory import FAMILIES, make_speech, make_ssl_model, make_ssl_recogniser
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from espnet_ee.decoding.early_exit import decode_until_good
+from espnet_ee.host.checkpoint import load_model
+from espnet_ee.policies import build_policy
+
+SAMPLES = [16000, 5003, 9600, 700, 12345]
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def asr(family, tmp_path_factory):
+    return make_ssl_recogniser(tmp_path_factory.mktemp("ssl"), family)
+
+
+@pytest.fixture(scope="module")
+def model(asr):
+    """With ordinary linear layers, which hooks and counters know."""
+    return load_model(asr.loaded.config, asr.loaded.checkpoint).model
+
+
+def close(one, other, atol=1e-4):
+    torch.testing.assert_close(one, other, atol=atol, rtol=0)
+
+
+@torch.inference_mode()
+def test_law_1_hidden_states_do_not_depend_on_the_batch(model):
+    speech, lengths = make_speech(SAMPLES)
+    together = list(model.walk(speech, lengths))
+    spread = torch.stack([exit.hidden.std() for exit in together])
+    assert bool((spread > 0.1).all()), "nothing to compare"
+    for row, samples in enumerate(SAMPLES):
+        alone = model.walk(speech[row : row + 1, :samples], lengths[row : row + 1])
+        for one, exit in zip(alone, together, strict=True):
+            frames = int(exit.lengths[row])
+            assert one.hidden.shape[1] == frames == model.encoder.frames_of(samples)
+            close(exit.hidden[row, :frames], one.hidden[0])
+
+
+def test_law_1_texts_scores_and_exits_do_not_depend_on_the_batch(asr):
+    waves = make_waves(SAMPLES, seed=1)
+    together = asr.all_exits(waves)
+    for wave, shared in zip(waves, together, strict=True):
+        [alone] = asr.all_exits([wave])
+        assert alone.texts == shared.texts and alone.cost == shared.cost
+        for one, other in zip(alone.exits, shared.exits, strict=True):
+            assert one.scores == pytest.approx(other.scores, abs=1e-4)
+    assert len({result.texts for result in together}) > 1
+
+
+@pytest.mark.parametrize("layer", [2, 4])
+@torch.inference_mode()
+def test_law_2_exit_k_is_the_k_block_model(layer, family, model, tmp_path):
+    shorter = make_ssl_model(tmp_path, family, num_blocks=layer, exit_layers=[layer])
+    kept = {
+        key: value
+        for key, value in model.encoder.state_dict().items()
+        if ".layers." not in key or key.startswith("feature") or int(key.split(".")[3]) < layer
+    }
+    shorter.encoder.load_state_dict(kept)
+    speech, lengths = make_speech(SAMPLES)
+    wanted = next(exit for exit in model.walk(speech, lengths) if exit.layer == layer)
+    [exit] = shorter.walk(speech, lengths)
+    close(exit.hidden, wanted.hidden, atol=1e-6)
+
+
+class RowCounter:
+    """Counts the rows that enter each block."""
+
+    def __init__(self, model):
+        self.rows = Counter()
+        blocks = model.encoder.encoder.transformer.layers
+        self._handles = [
+            block.register_forward_hook(self._count(layer)) for layer, block in enumerate(blocks, 1)
+        ]
+
+    def _count(self, layer):
+        def hook(module, inputs, output):
+            self.rows[layer] += len(inputs[0])
+
+        return hook
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        for handle in self._handles:
+            handle.remove()
+
+
+@torch.inference_mode()
+def test_law_3_every_block_sees_exactly_the_utterances_still_active(asr, model):
+    speech, lengths = make_speech(SAMPLES, seed=1)
+    scores = recorded_scores(asr.all_exits(make_waves(SAMPLES, seed=1)), "entropy")
+    taken = set()
+    for threshold in thresholds_between(scores):
+        with RowCounter(model) as counter:
+            decisions = decode_until_good(
+                model, speech, lengths, build_policy("entropy"), threshold
+            )
+        expected = Counter()
+        for decision in decisions:
+            expected.update(range(1, decision.layer + 1))
+        assert counter.rows == expected
+        taken |= set(expected.values())
+    assert len(taken) > 2, "no batch stopped in part"
+
+
+def test_law_4_compaction_changes_nothing_and_keeps_the_order(asr):
+    waves = make_waves(SAMPLES, seed=1)
+    for threshold in thresholds_between(recorded_scores(asr.all_exits(waves), "entropy")):
+        compacted = asr(waves, "entropy", threshold)
+        computed_on = asr(waves, "entropy", threshold, compact=False)
+        assert [round(result.seconds * 16000) for result in compacted] == SAMPLES
+        for one, other in zip(compacted, computed_on, strict=True):
+            rounded = {"score": pytest.approx(other.score, abs=1e-4)}
+            rounded["log_prob"] = pytest.approx(other.log_prob, abs=1e-3)
+            assert one == replace(other, **rounded)
+
+
+def counted(function) -> int:
+    with (
+        FlopCounterMode(display=False) as counter,
+        sdpa_kernel(SDPBackend.MATH),
+        torch.inference_mode(),
+    ):
+        function()
+    return counter.get_total_flops()
+
+
+@pytest.mark.parametrize("samples", [700, 16000, 24001])
+def test_law_9_flops_are_those_that_torch_counts(samples, asr, model):
+    speech, lengths = make_speech([samples])
+    cost = asr.cost_model([build_policy("layer")]).utterance(samples)
+    for index, layer in enumerate(model.encoder.exit_layers):
+
+        def up_to_here(layer=layer):
+            for exit in model.walk(speech, lengths):
+                if exit.layer == layer:
+                    return
+
+        assert counted(up_to_here) == round(cost.body_gflops[index] * 1e9)
+    floor = counted(lambda: model.encoder.stem_frames(speech, lengths))
+    assert floor == round(cost.floor_gflops * 1e9) > 0
+
+
+def test_the_shortest_input_is_exact(asr, model):
+    fewest = model.encoder.min_feature_frames
+    assert asr.min_samples == fewest
+    assert model.encoder.frames_of(fewest) == 1 and model.encoder.frames_of(fewest - 1) == 0
+    [result] = asr.all_exits(make_waves([fewest]))
+    assert result.exits[0] is not None
