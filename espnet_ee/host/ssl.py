@@ -24,7 +24,7 @@ class BlockContext(NamedTuple):
     """What all blocks share at one batch shape; each is None where there is no need of it."""
 
     attention_mask: Tensor | None  # (B, 1, T, T), -inf on padded keys; not for WavLM
-    position_bias: Tensor | None  # (1, H, T, T), WavLM only
+    position_bias: Tensor | None  # (H, 2T-1), WavLM only
     padding: Tensor | None  # (B, T), true on padding, WavLM only
 
 
@@ -224,7 +224,7 @@ class EarlyExitSSLEncoder(EarlyExitEncoder):
         padding = padding_or_none(frames.lengths, longest)
         if self.sizes.encoder_num_buckets:
             attention = self.encoder.transformer.layers[0].attention
-            return BlockContext(None, attention.compute_bias(longest, longest)[None], padding)
+            return BlockContext(None, attention.bias_by_distance(longest), padding)
         if padding is None:
             return BlockContext(None, None, None)
         mask = frames.hidden.new_zeros(batch, 1, 1, longest)

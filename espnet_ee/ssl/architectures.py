@@ -260,6 +260,10 @@ def build_backbone(sizes: Architecture, dropouts: Dropouts, num_blocks: int) -> 
     options["extractor_conv_layer_config"] = list(sizes.extractor_conv_layer_config)
     del options["normalize_waveform"]
     if sizes.encoder_num_buckets:
-        return wavlm_model(**options)  # type: ignore[no-any-return]
+        from espnet_ee.ssl.wavlm import chunk_attention  # heavy
+
+        model: nn.Module = wavlm_model(**options)
+        chunk_attention(model)
+        return model
     del options["encoder_num_buckets"], options["encoder_max_distance"]
     return wav2vec2_model(**options)  # type: ignore[no-any-return]

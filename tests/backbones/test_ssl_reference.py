@@ -6,7 +6,7 @@ import pytest
 import torch
 from ssl_factory import FAMILIES, TINY, make_speech, make_ssl_model
 
-from espnet_ee.ssl.architectures import Dropouts, build_backbone, find_architecture
+from espnet_ee.nn.attention import QUERY_CHUNK
 
 SAMPLES = [16000, 5003, 9600, 700]
 EVERY_LAYER = [1, 2, 3, 4, 5, 6]
@@ -14,8 +14,24 @@ EVERY_LAYER = [1, 2, 3, 4, 5, 6]
 
 def reference(family, encoder):
     """Torchaudio's model with the encoder's weights: its state dictionary loads as it is."""
-    sizes = find_architecture("custom", {**TINY, **FAMILIES[family]}, "")
-    model = build_backbone(sizes, Dropouts(0.1, 0.1, 0.0, 0.1), 6).eval()
+    from torchaudio.models import wav2vec2_model, wavlm_model
+
+    options = {
+        "extractor_mode": "group_norm",
+        "extractor_conv_bias": False,
+        "encoder_layer_norm_first": False,
+        "encoder_projection_dropout": 0.1,
+        "encoder_attention_dropout": 0.1,
+        "encoder_ff_interm_dropout": 0.1,
+        "encoder_dropout": 0.1,
+        "encoder_layer_drop": 0.5,
+        "aux_num_out": None,
+        **TINY,
+        **FAMILIES[family],
+    }
+    options.pop("normalize_waveform", None)
+    factory = wavlm_model if "encoder_num_buckets" in options else wav2vec2_model
+    model = factory(**options).eval()
     model.load_state_dict(encoder.state_dict())
     return model
 
@@ -70,3 +86,15 @@ def test_torchaudios_group_norm_depends_on_padding(tmp_path):
     together, frames = model.extract_features(speech, lengths)
     alone, _ = model.extract_features(speech[1:, :5003])
     assert (together[-1][1, : frames[1]] - alone[-1][0]).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("family", ["hubert_base", "wavlm_base"])
+@torch.inference_mode()
+def test_longer_than_a_chunk_of_queries(family, tmp_path):
+    encoder = make_ssl_model(tmp_path, family, exit_layers=EVERY_LAYER).encoder
+    samples = 160 * (2 * QUERY_CHUNK + 100)
+    speech, lengths = make_speech([samples, samples // 3])
+    layers, _ = reference(family, encoder).extract_features(speech[:1])
+    for exit, wanted in zip(encoder.walk(speech, lengths), layers, strict=True):
+        assert int(exit.lengths[0]) > 2 * QUERY_CHUNK
+        torch.testing.assert_close(exit.hidden[:1], wanted, atol=1e-4, rtol=0)
