@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pickle
 import re
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,10 @@ import torch
 
 from espnet_ee.errors import CheckpointError
 
+# What torch raises on bytes that are no pickle, or no longer one.
+UNREADABLE = (
+    RuntimeError, EOFError, OSError, LookupError, ValueError, TypeError, AttributeError, struct.error
+)
 MOST_CLASSES = 200  # foreign classes in one file before we call it something else than a checkpoint
 
 
@@ -83,7 +88,7 @@ def read_torch(path: Path) -> Any:
                     fix="load it where it was written and save its state dictionary alone",
                 ) from error
             shells.append((_empty_dict if name == "collections.defaultdict" else Shell, name))
-        except (RuntimeError, EOFError, OSError, KeyError, ValueError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             raise CheckpointError(
                 f"checkpoint {path} cannot be read; it is damaged or was not written to the end.",

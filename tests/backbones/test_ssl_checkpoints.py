@@ -267,7 +267,7 @@ def test_unexpected_keys_are_named(key, tmp_path):
 def test_shapes_are_named(tmp_path):
     source = make_encoder(architecture_conf={"encoder_ff_interm_features": 32})
     torch.save(source.state_dict(), tmp_path / "model.pth")
-    message = r"12|18 of another shape: .*intermediate_dense.weight: \(32, 16\) in the file, \(24"
+    message = r"18 of another shape: .*intermediate_dense.weight: \(32, 16\) in the file, \(24"
     with pytest.raises(CheckpointError, match=message):
         assert_loads(tmp_path / "model.pth", source)
 
