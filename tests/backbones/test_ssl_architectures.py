@@ -56,11 +56,11 @@ def test_frames_of_full_size_networks(name):
     assert sizes.frames_of(100) == 0
 
 
-def test_the_stem_is_a_third_of_a_base_model():
-    """The floor of 10 s of audio: 33 % of HuBERT base, all linear and attention terms counted."""
+def test_the_stem_is_more_than_a_third_of_a_base_model():
+    """10 s of audio: the CNN takes 33 %, projection and positional convolution another 3 %."""
     sizes = ARCHITECTURES["hubert_base"]
     stem, blocks = sizes.stem_flops(160000), 12 * sizes.block_flops(sizes.frames_of(160000))
-    assert stem / (stem + blocks) == pytest.approx(0.33, abs=0.02)
+    assert stem / (stem + blocks) == pytest.approx(0.366, abs=0.001)
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)

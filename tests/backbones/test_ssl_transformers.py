@@ -67,11 +67,13 @@ def deviations(name, depth, folder, safe=True):
             wave = speech[row : row + 1, :samples]
             if encoder.sizes.normalize_waveform:
                 wave = torch.nn.functional.layer_norm(wave, wave.shape)
-            wanted = reference(wave, output_hidden_states=True).hidden_states[1:]
+            output = reference(wave, output_hidden_states=True)
             for index, exit in enumerate(exits):
-                other = wanted[index]
-                # transformers normalises the last hidden state of pre-norm models only.
-                if encoder.sizes.encoder_layer_norm_first and index < depth - 1:
+                # Whether the last of its hidden states is normalised differs between releases.
+                other = output.hidden_states[index + 1]
+                if index == depth - 1:
+                    other = output.last_hidden_state
+                elif encoder.sizes.encoder_layer_norm_first:
                     other = reference.encoder.layer_norm(other)
                 got = exit.hidden[row, : exit.lengths[row]]
                 assert got.shape == other[0].shape
