@@ -38,7 +38,7 @@ DIRECT = [
     "tqdm",
 ]
 REPORT = ["matplotlib>=3.8"]
-# Reads model.safetensors in Hugging Face folders; without it pytorch_model.bin is read all the same.
+# Reads model.safetensors in Hugging Face folders; pytorch_model.bin needs nothing more.
 HUGGINGFACE = ["safetensors>=0.4"]
 # Not espnet[train]: 202511's pins pillow==9.5.0, 202611's brings W&B, Dask and Lightning.
 TRAIN = ["tensorboard", *REPORT]

@@ -167,7 +167,9 @@ def huggingface_states(encoder, prefix="", spelling="new") -> dict[str, Any]:
         name = f"encoder.layers.{index}"
         attention(states, f"{name}.attention", block.attention, words)
         put(states, f"{name}.layer_norm", block.layer_norm)
-        put(states, f"{name}.feed_forward.intermediate_dense", block.feed_forward.intermediate_dense)
+        put(
+            states, f"{name}.feed_forward.intermediate_dense", block.feed_forward.intermediate_dense
+        )
         put(states, f"{name}.feed_forward.output_dense", block.feed_forward.output_dense)
         put(states, f"{name}.final_layer_norm", block.final_layer_norm)
     states["masked_spec_embed"] = torch.full((encoder.output_size(),), 0.25)

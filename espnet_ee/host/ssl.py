@@ -14,7 +14,8 @@ from espnet_ee.exits import Frames, batch_positions, check_exit_layers
 from espnet_ee.host.encoder import EarlyExitEncoder
 from espnet_ee.host.options import choose, options_of, per_block, rate, refuse_unknown
 from espnet_ee.nn.masks import padding_or_none
-from espnet_ee.ssl.architectures import Architecture, Dropouts, build_backbone, find_architecture
+from espnet_ee.ssl.architectures import Architecture, find_architecture
+from espnet_ee.ssl.backbone import Dropouts, build_backbone
 from espnet_ee.ssl.loading import read_pretrained
 from espnet_ee.ssl.masking import span_mask
 from espnet_ee.ssl.sources import CHECKPOINT_FORMATS
@@ -182,9 +183,7 @@ class EarlyExitSSLEncoder(EarlyExitEncoder):
         """
         self._check_weights()
         _check_samples(features, lengths, self.min_feature_frames)
-        rows = [
-            self._convolve(row[:n]) for row, n in zip(features, lengths.tolist(), strict=True)
-        ]
+        rows = [self._convolve(row[:n]) for row, n in zip(features, lengths.tolist(), strict=True)]
         counts = torch.tensor([len(row) for row in rows], device=lengths.device)
         hidden = self.encoder.feature_projection(nn.utils.rnn.pad_sequence(rows, batch_first=True))
         if self.training:

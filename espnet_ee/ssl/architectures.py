@@ -1,4 +1,4 @@
-"""Sizes of wav2vec 2.0, HuBERT and WavLM, what they cost, and torchaudio's modules of them.
+"""Sizes of wav2vec 2.0, HuBERT and WavLM, and what they cost.
 
 wav2vec 2.0 (arXiv:2006.11477), XLS-R (arXiv:2111.09296) and HuBERT (arXiv:2106.07447) are one
 network: a CNN on the waveform, a positional convolution and a Transformer. WavLM
@@ -9,10 +9,8 @@ network: a CNN on the waveform, a positional convolution and a Transformer. WavL
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
-
-from torch import nn
 
 from espnet_ee.errors import ConfigError
 from espnet_ee.spelling import nearest
@@ -179,19 +177,25 @@ def find_architecture(name: str, changes: Mapping[str, Any], checkpoint: str) ->
             got=repr(name) + nearest(name, ARCHITECTURES),
             want=", ".join([*ARCHITECTURES, CUSTOM]) + "; or checkpoint: a bundle of torchaudio",
         )
-    if name != CUSTOM and checkpoint in BUNDLES and ARCHITECTURES[name] != ARCHITECTURES[
-        BUNDLES[checkpoint]
-    ]:
+    expected = ARCHITECTURES.get(BUNDLES.get(checkpoint, ""))
+    if name != CUSTOM and expected not in (None, ARCHITECTURES[name]):
         raise ConfigError(
             "encoder_conf.architecture is not that of the checkpoint.",
             got=f"architecture={name}, checkpoint={checkpoint}",
             want=f"architecture={BUNDLES[checkpoint]}",
         )
+    _check_names(changes, complete=name == CUSTOM)
+    sizes = {key: _as_tuples(value) for key, value in changes.items()}
+    chosen = Architecture(**sizes) if name == CUSTOM else replace(ARCHITECTURES[name], **sizes)
+    _check(chosen)
+    return chosen
+
+
+def _check_names(changes: Mapping[str, Any], complete: bool) -> None:
+    """Whether ``changes`` are fields, and all those without a default if ``complete``."""
     known = {field.name: field for field in fields(Architecture)}
     unknown = [f"{key}{nearest(key, known)}" for key in changes if key not in known]
-    needed = [key for key, field in known.items() if field.default is MISSING] if (
-        name == CUSTOM
-    ) else []
+    needed = [key for key, field in known.items() if complete and field.default is MISSING]
     missing = [key for key in needed if key not in changes]
     if unknown or missing:
         raise ConfigError(
@@ -203,10 +207,6 @@ def find_architecture(name: str, changes: Mapping[str, Any], checkpoint: str) ->
             ),
             want=", ".join(known),
         )
-    sizes = {key: _as_tuples(value) for key, value in changes.items()}
-    chosen = Architecture(**sizes) if name == CUSTOM else replace(ARCHITECTURES[name], **sizes)
-    _check(chosen)
-    return chosen
 
 
 def _as_tuples(value: Any) -> Any:
@@ -232,38 +232,3 @@ def _check(sizes: Architecture) -> None:
             want="heads and groups that divide encoder_embed_dim, extractor_mode "
             + " or ".join(EXTRACTOR_MODES),
         )
-
-
-@dataclass(frozen=True)
-class Dropouts:
-    """Dropout rates in training.
-
-    Attributes:
-        encoder_dropout: Behind attention, the feed-forward layer and the positional convolution.
-        encoder_attention_dropout: On attention weights.
-        encoder_ff_interm_dropout: Inside the feed-forward layer.
-        encoder_projection_dropout: On the projected features.
-    """
-
-    encoder_dropout: float
-    encoder_attention_dropout: float
-    encoder_ff_interm_dropout: float
-    encoder_projection_dropout: float
-
-
-def build_backbone(sizes: Architecture, dropouts: Dropouts, num_blocks: int) -> nn.Module:
-    """The lowest blocks of torchaudio's ``Wav2Vec2Model``: random weights and no head."""
-    from torchaudio.models import wav2vec2_model, wavlm_model  # heavy
-
-    options = {**asdict(sizes), **asdict(dropouts), "encoder_layer_drop": 0.0, "aux_num_out": None}
-    options["encoder_num_layers"] = num_blocks
-    options["extractor_conv_layer_config"] = list(sizes.extractor_conv_layer_config)
-    del options["normalize_waveform"]
-    if sizes.encoder_num_buckets:
-        from espnet_ee.ssl.wavlm import chunk_attention  # heavy
-
-        model: nn.Module = wavlm_model(**options)
-        chunk_attention(model)
-        return model
-    del options["encoder_num_buckets"], options["encoder_max_distance"]
-    return wav2vec2_model(**options)  # type: ignore[no-any-return]

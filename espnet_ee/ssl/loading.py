@@ -1,4 +1,4 @@
-"""A pre-trained checkpoint to the weights of our encoder: every key there, of its shape, and used."""
+"""A pre-trained checkpoint to the weights of our encoder: every key is there, fits, and is used."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def translate(
 
 
 def _prefix(source: Source) -> str:
-    """What stands before each name, e.g. ``w2v_encoder.w2v_model.`` in fine-tuned fairseq models."""
+    """What stands before each name: ``w2v_encoder.w2v_model.`` in fine-tuned fairseq models."""
     probe = PROBES[source.kind]
     return next(key for key in source.states if key.endswith(probe)).removesuffix(probe)
 
@@ -131,7 +131,7 @@ def _relative(key: str, prefix: str) -> str:
 
 
 def _left_out(key: str, kind: str, above: range) -> bool:
-    """Whether the encoder has no use for a parameter: a listed one, or of blocks it does not have."""
+    """Whether the encoder has no use for it: a listed one, or of a block that it does not have."""
     block = re.search(r"(?:^|\.)layers\.(\d+)\.", key)
     if block is not None and int(block.group(1)) in above:
         return True

@@ -19,7 +19,7 @@ def span_mask(lengths: Tensor, size: int, rate: float, span: int) -> Tensor:
         span: Positions per span.
 
     Returns:
-        ``(B, T)`` bool on the device of ``lengths``, true where masked, never beyond a row's length.
+        ``(B, T)`` bool on the device of ``lengths``, true where masked; only real positions are.
     """
     mask = torch.zeros(len(lengths), size, dtype=torch.bool)
     for row, real in zip(mask, lengths.tolist(), strict=True):

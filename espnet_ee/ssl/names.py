@@ -52,7 +52,10 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
 }
 
 _FAIRSEQ_RULES = (
-    (r"feature_extractor\.conv_layers\.(\d+)\.conv\.(.+)", r"feature_extractor.conv_layers.\1.0.\2"),
+    (
+        r"feature_extractor\.conv_layers\.(\d+)\.conv\.(.+)",
+        r"feature_extractor.conv_layers.\1.0.\2",
+    ),
     (r"encoder\.feature_projection\.layer_norm\.(.+)", r"layer_norm.\1"),
     (r"encoder\.feature_projection\.projection\.(.+)", r"post_extract_proj.\1"),
     (r"encoder\.transformer\.pos_conv_embed\.conv\.(.+)", r"encoder.pos_conv.0.\1"),

@@ -18,7 +18,14 @@ from espnet_ee.errors import CheckpointError
 
 # What torch raises on bytes that are no pickle, or no longer one.
 UNREADABLE = (
-    RuntimeError, EOFError, OSError, LookupError, ValueError, TypeError, AttributeError, struct.error
+    RuntimeError,
+    EOFError,
+    OSError,
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    struct.error,
 )
 MOST_CLASSES = 200  # foreign classes in one file before we call it something else than a checkpoint
 
@@ -82,7 +89,7 @@ def read_torch(path: Path) -> Any:
             name = _foreign_class(error)
             if name is None:
                 raise CheckpointError(
-                    f"checkpoint {path} is not a torch file, or holds more than weights and settings.",
+                    f"checkpoint {path} is not a torch file, or holds more than weights.",
                     got=str(error).splitlines()[0][:120],
                     want="a file written by torch.save",
                     fix="load it where it was written and save its state dictionary alone",

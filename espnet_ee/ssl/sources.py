@@ -14,7 +14,8 @@ from espnet_ee.errors import CheckpointError, ConfigError
 from espnet_ee.spelling import nearest
 from espnet_ee.ssl.architectures import BUNDLES
 from espnet_ee.ssl.names import FORMATS, PROBES
-from espnet_ee.ssl.safe_pickle import plain, read_torch
+from espnet_ee.ssl.safe_pickle import read_torch
+from espnet_ee.ssl.settings import fairseq_settings, huggingface_settings
 
 CHECKPOINT_FORMATS = ("auto", *FORMATS)
 WEIGHT_FILES = ("model.safetensors", "pytorch_model.bin")
@@ -183,70 +184,3 @@ def _read_weights(file: Path) -> Mapping[str, Tensor]:
             got=f"{file.stat().st_size if file.exists() else 0} bytes; {str(error)[:120]}",
             fix="download or copy it again",
         ) from error
-
-
-def huggingface_settings(config: Mapping[str, Any], path: Path) -> dict[str, Any]:
-    """``config.json`` of Wav2Vec2, HuBERT or WavLM models in our words.
-
-    Raises:
-        CheckpointError: Another kind of model.
-    """
-    kinds = ("hubert", "wav2vec2", "wavlm")
-    if config.get("model_type") not in kinds:
-        raise CheckpointError(
-            f"{path} describes another kind of model.",
-            got=f"model_type={config.get('model_type')!r}",
-            want=" or ".join(kinds),
-        )
-    settings = {
-        "encoder_embed_dim": config.get("hidden_size"),
-        "encoder_num_layers": config.get("num_hidden_layers"),
-        "encoder_num_heads": config.get("num_attention_heads"),
-        "encoder_ff_interm_features": config.get("intermediate_size"),
-        "encoder_layer_norm_first": config.get("do_stable_layer_norm"),
-        "extractor_conv_bias": config.get("conv_bias"),
-        "encoder_pos_conv_kernel": config.get("num_conv_pos_embeddings"),
-        "encoder_pos_conv_groups": config.get("num_conv_pos_embedding_groups"),
-    }
-    if "feat_extract_norm" in config:
-        settings["extractor_mode"] = f"{config['feat_extract_norm']}_norm"
-    rows = [config.get(f"conv_{part}") for part in ("dim", "kernel", "stride")]
-    if all(rows):
-        settings["extractor_conv_layer_config"] = tuple(zip(*rows, strict=True))
-    wavlm = config["model_type"] == "wavlm"
-    settings["encoder_num_buckets"] = config.get("num_buckets") if wavlm else 0
-    settings["encoder_max_distance"] = config.get("max_bucket_distance") if wavlm else None
-    return {key: value for key, value in settings.items() if value is not None}
-
-
-# Of the pre-trained network; fairseq's default of extractor_mode is its name for group_norm.
-_FAIRSEQ_NAMES = {
-    "encoder_embed_dim": "encoder_embed_dim",
-    "encoder_num_layers": "encoder_layers",
-    "encoder_num_heads": "encoder_attention_heads",
-    "encoder_ff_interm_features": "encoder_ffn_embed_dim",
-    "encoder_layer_norm_first": "layer_norm_first",
-    "extractor_conv_bias": "conv_bias",
-    "encoder_pos_conv_kernel": "conv_pos",
-    "encoder_pos_conv_groups": "conv_pos_groups",
-}
-
-
-def fairseq_settings(content: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``cfg`` or ``args`` of a fairseq file tells, in our words; old files tell less."""
-    config = plain(content.get("cfg") or content.get("args"))
-    config = config if isinstance(config, dict) else {}
-    network = config.get("model") if isinstance(config.get("model"), dict) else config
-    while isinstance(network.get("w2v_args"), dict):  # a fine-tuned model holds its pre-training's
-        network = network["w2v_args"]
-        network = network["model"] if isinstance(network.get("model"), dict) else network
-    settings = {ours: network.get(theirs) for ours, theirs in _FAIRSEQ_NAMES.items()}
-    if "extractor_mode" in network:
-        mode = str(network["extractor_mode"])
-        settings["extractor_mode"] = "layer_norm" if mode.endswith("layer_norm") else "group_norm"
-    if network.get("relative_position_embedding"):
-        settings["encoder_num_buckets"] = network.get("num_buckets")
-        settings["encoder_max_distance"] = network.get("max_distance")
-    task = config.get("task") if isinstance(config.get("task"), dict) else config
-    settings["normalize_waveform"] = task.get("normalize", network.get("normalize"))
-    return {key: value for key, value in settings.items() if value is not None}

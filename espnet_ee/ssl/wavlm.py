@@ -68,11 +68,12 @@ class ChunkedWavLMAttention(WavLMSelfAttention):  # type: ignore[misc]
 
     def _split_heads(self, frames: Tensor) -> Tensor:
         """``(B, T, D)`` to ``(B, H, T, D/H)``."""
-        return frames.unflatten(2, (self.num_heads, self.head_dim)).transpose(1, 2)
+        return frames.view(*frames.shape[:2], self.num_heads, self.head_dim).transpose(1, 2)
 
     def _gate(self, query: Tensor) -> Tensor:
         """``(B, H, T, 1)`` factors of the bias, formula 6 of the paper."""
-        gates = self.gru_rel_pos_linear(self._split_heads(query)).unflatten(3, (2, 4)).sum(-1)
+        gates: Tensor = self.gru_rel_pos_linear(self._split_heads(query))
+        gates = gates.view(*gates.shape[:3], 2, -1).sum(-1)  # (B, H, T, 2)
         update, reset = gates.sigmoid().chunk(2, dim=-1)
         out: Tensor = update * (reset * self.gru_rel_pos_const - 1.0) + 2.0
         return out

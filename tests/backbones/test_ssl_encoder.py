@@ -1,4 +1,4 @@
-"""Options of ``ee_ssl``: masking, freezing, layer drop, loading at the right time, clear refusals."""
+"""Options of ``ee_ssl``: masking, freezing, layer drop, loading in time, clear refusals."""
 
 from __future__ import annotations
 
@@ -66,7 +66,9 @@ def test_dropped_blocks_change_nothing(family, batch, tmp_path):
         "attention_dropout_rate": 0.0,
         "projection_dropout_rate": 0.0,
     }
-    model = make_ssl_model(tmp_path, family, layer_drop_rate=[0.0, 0.0, 0.999999, 0.999999, 0, 0], **still)
+    model = make_ssl_model(
+        tmp_path, family, layer_drop_rate=[0.0, 0.0, 0.999999, 0.999999, 0, 0], **still
+    )
     assert model.encoder.may_skip_parameters
     torch.manual_seed(0)
     exits = list(model.encoder.train().walk(batch["speech"], batch["speech_lengths"]))
