@@ -63,6 +63,13 @@ with (
     from espnet2.train.reporter import Reporter
     from espnet2.train.trainer import Trainer
 
+    try:  # 202511's place, then 202611's
+        from espnet.nets.pytorch_backend.nets_utils import th_accuracy
+        from espnet.nets.pytorch_backend.transformer.add_sos_eos import add_sos_eos
+    except ModuleNotFoundError:
+        from espnet2.legacy.nets.pytorch_backend.nets_utils import th_accuracy
+        from espnet2.legacy.nets.pytorch_backend.transformer.add_sos_eos import add_sos_eos
+
 __all__ = [
     "CTC",
     "SUPPORTED",
@@ -76,9 +83,11 @@ __all__ = [
     "StockConformerEncoder",
     "TokenIDConverter",
     "Trainer",
+    "add_sos_eos",
     "asr_task_module",
     "average_nbest_models",
     "build_tokenizer",
     "espnet_version",
     "force_gatherable",
+    "th_accuracy",
 ]

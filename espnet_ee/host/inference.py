@@ -23,6 +23,7 @@ from espnet_ee.host.checkpoint import (
 )
 from espnet_ee.host.compat import TokenIDConverter, build_tokenizer
 from espnet_ee.host.costing import cost_model_of, log_mel_of, reference_cost, sample_rate_of
+from espnet_ee.nn.onednn import widen_primitive_cache
 from espnet_ee.nn.packed import pack_for_inference
 from espnet_ee.policies import ExitPolicy, build_policy, policy_names
 
@@ -90,6 +91,7 @@ class EarlyExitSpeech2Text:
         self._tokenizer = build_tokenizer(token_type=args.token_type, bpemodel=args.bpemodel)
         self._converter = TokenIDConverter(token_list=self.token_list)
         self.frontend = log_mel_of(self.model.frontend)
+        widen_primitive_cache()
         pack_for_inference(self.model)
 
     @classmethod

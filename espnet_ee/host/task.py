@@ -13,7 +13,11 @@ import yaml
 from espnet_ee.errors import ConfigError
 from espnet_ee.host import registry
 from espnet_ee.host.compat import ASRTask, Reporter, Trainer, average_nbest_models
+<<<<<<< HEAD
 from espnet_ee.host.model import EarlyExitASRModel
+=======
+from espnet_ee.nn.onednn import widen_primitive_cache
+>>>>>>> family
 from espnet_ee.spelling import nearest
 
 PRECISIONS = ("highest", "high", "medium")
@@ -115,6 +119,7 @@ class EarlyExitASRTask(ASRTask):
     def main_worker(cls, args: argparse.Namespace) -> None:
         """One worker, in this process or a spawned one."""
         registry.register()
+        widen_primitive_cache()
         torch.set_float32_matmul_precision(args.float32_matmul_precision)
         super().main_worker(args)
 

@@ -13,6 +13,7 @@ from espnet_ee.nn.block import Block
 from espnet_ee.nn.convolution import ConvolutionModule
 from espnet_ee.nn.feed_forward import ACTIVATIONS, FeedForward, layer_norm
 
+
 @dataclass(frozen=True)
 class BlockOptions:
     """What one Conformer block is made of; the names are ESPnet's ``encoder_conf`` keys."""

@@ -7,6 +7,7 @@ import torch
 import yaml
 from model_factory import make_args
 from ssl_factory import (
+    FAMILIES,
     TINY,
     build_ssl_model,
     make_speech,
@@ -118,6 +119,21 @@ def test_channels_masked_are_zero_for_all_frames(tmp_path):
     hidden = encoder._mask(torch.ones(2, 7, 16), torch.tensor([7, 5]))
     assert set(hidden.unique().tolist()) == {0.0, 1.0}
     assert hidden.equal(hidden[:, :1].expand_as(hidden))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_mixed_precision(family, batch, tmp_path):
+    model = make_ssl_model(tmp_path, family, mask_prob=0.3, mask_length=2, freeze_cnn=False)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = model.train()(**batch)[0]
+    loss.backward()
+    gradients = {name: p.grad for name, p in model.named_parameters()}
+    assert all(g is not None and bool(g.isfinite().all()) for g in gradients.values())
+    with torch.no_grad():
+        full = float(model.eval()(**batch)[0])
+        with torch.autocast("cpu", torch.bfloat16):
+            halved = float(model(**batch)[0])
+    assert halved == pytest.approx(full, rel=0.3)  # the heads are random and sharp
 
 
 # -- when the checkpoint is read -----------------------------------------------------------------
