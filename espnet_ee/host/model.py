@@ -14,12 +14,8 @@ from espnet_ee.errors import ConfigError
 from espnet_ee.exits import Exit, Walk
 from espnet_ee.heads import ExitHead, build_head, linear_flops
 from espnet_ee.host.compat import ESPnetASRModel, force_gatherable
-<<<<<<< HEAD
 from espnet_ee.host.encoder import EarlyExitEncoder, check_waveform_input
-=======
-from espnet_ee.host.encoder import EarlyExitEncoder
 from espnet_ee.host.exit_decoders import ExitDecoders, attention_layers
->>>>>>> family
 from espnet_ee.host.features import extract_alone, normalise
 from espnet_ee.host.freezing import rest_frozen
 from espnet_ee.host.teacher import FrozenTeacher

@@ -103,16 +103,6 @@ def odd(option: str, value: int) -> None:
         raise ConfigError(f"encoder_conf.{option} is even.", got=str(value), want="an odd number")
 
 
-def rate(option: str, value: float) -> None:
-    """Check a share or probability.
-
-    Raises:
-        ConfigError: Outside [0, 1].
-    """
-    if not 0.0 <= value <= 1.0:
-        raise ConfigError(f"encoder_conf.{option} is outside 0..1.", got=repr(value))
-
-
 def per_block(option: str, value: float | Sequence[float], num_blocks: int) -> list[float]:
     """One rate per block.
 

@@ -12,12 +12,12 @@ from torch.nn import functional
 from espnet_ee.errors import ConfigError, DataError
 from espnet_ee.exits import Frames, batch_positions, check_exit_layers
 from espnet_ee.host.encoder import EarlyExitEncoder
-from espnet_ee.host.options import choose, options_of, per_block, rate, refuse_unknown
+from espnet_ee.host.options import choose, options_of, per_block, refuse_unknown
 from espnet_ee.nn.masks import padding_or_none
 from espnet_ee.ssl.architectures import Architecture, find_architecture
 from espnet_ee.ssl.backbone import Dropouts, build_backbone
 from espnet_ee.ssl.loading import read_pretrained
-from espnet_ee.ssl.masking import span_mask
+from espnet_ee.ssl.masking import SpanMasks
 from espnet_ee.ssl.sources import CHECKPOINT_FORMATS
 
 
@@ -92,8 +92,6 @@ class EarlyExitSSLEncoder(EarlyExitEncoder):
         super().__init__()
         refuse_unknown(unknown, options_of(type(self)))
         choose("checkpoint_format", checkpoint_format, CHECKPOINT_FORMATS)
-        for name, value in (("mask_prob", mask_prob), ("mask_channel_prob", mask_channel_prob)):
-            rate(name, value)
         _check_input_size(input_size)
         changes = dict(architecture_conf or {})
         if normalize_waveform is not None:
@@ -105,7 +103,7 @@ class EarlyExitSSLEncoder(EarlyExitEncoder):
         _check_depth(self.num_blocks, self.sizes)
         self.exit_layers = check_exit_layers(exit_layers or interctc_layer_idx, self.num_blocks)
         self._drop_rates = per_block("layer_drop_rate", layer_drop_rate, self.num_blocks)
-        self._masks = (mask_prob, mask_length, mask_channel_prob, mask_channel_length)
+        self._masks = SpanMasks(mask_prob, mask_length, mask_channel_prob, mask_channel_length)
         dropouts = Dropouts(
             encoder_dropout=dropout_rate,
             encoder_attention_dropout=attention_dropout_rate,
@@ -120,8 +118,8 @@ class EarlyExitSSLEncoder(EarlyExitEncoder):
         backbone: Any = build_backbone(self.sizes, dropouts, self.num_blocks)
         self.feature_extractor = backbone.feature_extractor
         self.encoder = backbone.encoder
-        if self._masks[0] > 0.0:
-            self.mask_embedding = nn.Parameter(torch.empty(self.output_size()).uniform_())
+        embedding = nn.Parameter(torch.empty(self.output_size()).uniform_())
+        self.register_parameter("mask_embedding", embedding if self._masks.mask_prob else None)
         self._cnn_is_frozen = freeze_cnn
         if freeze_cnn:
             self.feature_extractor.requires_grad_(False)
@@ -187,7 +185,7 @@ class EarlyExitSSLEncoder(EarlyExitEncoder):
         counts = torch.tensor([len(row) for row in rows], device=lengths.device)
         hidden = self.encoder.feature_projection(nn.utils.rnn.pad_sequence(rows, batch_first=True))
         if self.training:
-            hidden = self._mask(hidden, counts)
+            hidden = self._masks.apply(hidden, counts, self.mask_embedding)
         padding = padding_or_none(counts, hidden.shape[1])
         if padding is not None:  # the positional convolution looks over the end of an utterance
             hidden = hidden.masked_fill(padding[:, :, None], 0.0)
@@ -203,19 +201,6 @@ class EarlyExitSSLEncoder(EarlyExitEncoder):
             samples = functional.layer_norm(samples, samples.shape)
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self._cnn_is_frozen):
             return self.feature_extractor(samples[None], None)[0][0]
-
-    def _mask(self, hidden: Tensor, lengths: Tensor) -> Tensor:
-        """Spans of frames become the mask embedding, spans of channels zero; ``(B, T, D)``."""
-        frame_rate, frame_span, channel_rate, channel_span = self._masks
-        if frame_rate > 0.0:
-            masked = span_mask(lengths, hidden.shape[1], frame_rate, frame_span)
-            embedding = self.mask_embedding.to(hidden.dtype)
-            hidden = torch.where(masked[:, :, None], embedding, hidden)
-        if channel_rate > 0.0:
-            channels = torch.full_like(lengths, hidden.shape[2])
-            masked = span_mask(channels, hidden.shape[2], channel_rate, channel_span)
-            hidden = hidden.masked_fill(masked[:, None, :], 0.0)
-        return hidden
 
     def block_context(self, frames: Frames) -> BlockContext:
         """Padding and, for WavLM, the bias by relative position for the shape of ``frames``."""

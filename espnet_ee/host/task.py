@@ -13,11 +13,8 @@ import yaml
 from espnet_ee.errors import ConfigError
 from espnet_ee.host import registry
 from espnet_ee.host.compat import ASRTask, Reporter, Trainer, average_nbest_models
-<<<<<<< HEAD
 from espnet_ee.host.model import EarlyExitASRModel
-=======
 from espnet_ee.nn.onednn import widen_primitive_cache
->>>>>>> family
 from espnet_ee.spelling import nearest
 
 PRECISIONS = ("highest", "high", "medium")

@@ -2,8 +2,69 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
+
+from espnet_ee.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class SpanMasks:
+    """What is masked in training; the names are ``encoder_conf`` keys.
+
+    Attributes:
+        mask_prob: Share of frames that spans would cover without overlapping.
+        mask_length: Frames per span.
+        mask_channel_prob: The same for channels.
+        mask_channel_length: Channels per span.
+
+    Raises:
+        ConfigError: A share outside [0, 1], or a span of no length.
+    """
+
+    mask_prob: float
+    mask_length: int
+    mask_channel_prob: float
+    mask_channel_length: int
+
+    def __post_init__(self) -> None:
+        for name in ("mask_prob", "mask_channel_prob"):
+            if not 0.0 <= getattr(self, name) <= 1.0:
+                raise ConfigError(
+                    f"encoder_conf.{name} is outside 0..1.", got=repr(getattr(self, name))
+                )
+        for name in ("mask_length", "mask_channel_length"):
+            if getattr(self, name) < 1:
+                raise ConfigError(
+                    f"encoder_conf.{name} is too small.",
+                    got=repr(getattr(self, name)),
+                    want="1 or more",
+                )
+
+    def apply(self, hidden: Tensor, lengths: Tensor, embedding: Tensor | None) -> Tensor:
+        """Masked frames become ``embedding`` ``(D,)``, masked channels zero.
+
+        Args:
+            hidden: ``(B, T, D)``.
+            lengths: ``(B,)`` real frames.
+            embedding: Needed if frames are masked.
+        """
+        if self.mask_prob > 0.0:
+            assert embedding is not None
+            frames = span_mask(lengths, hidden.shape[1], self.mask_prob, self.mask_length)
+            hidden = torch.where(frames[:, :, None], embedding.to(hidden.dtype), hidden)
+        if self.mask_channel_prob > 0.0:
+            width = hidden.shape[2]
+            channels = span_mask(
+                torch.full_like(lengths, width),
+                width,
+                self.mask_channel_prob,
+                self.mask_channel_length,
+            )
+            hidden = hidden.masked_fill(channels[:, None, :], 0.0)
+        return hidden
 
 
 def span_mask(lengths: Tensor, size: int, rate: float, span: int) -> Tensor:

@@ -22,7 +22,7 @@ from espnet_ee.host.compat import ASRTask
 from espnet_ee.host.costing import reference_cost
 from espnet_ee.host.ssl import EarlyExitSSLEncoder
 from espnet_ee.host.task import EarlyExitASRTask
-from espnet_ee.ssl.masking import span_mask
+from espnet_ee.ssl.masking import SpanMasks, span_mask
 
 SIZES = {"architecture": "custom", "architecture_conf": TINY}
 
@@ -114,9 +114,9 @@ def test_spans_are_inside_and_about_as_many_as_asked_for(seed):
     assert not span_mask(lengths, 400, 0.0, 10)[0].sum() > 10
 
 
-def test_channels_masked_are_zero_for_all_frames(tmp_path):
-    encoder = make_ssl_model(tmp_path, mask_channel_prob=0.5, mask_channel_length=4).encoder
-    hidden = encoder._mask(torch.ones(2, 7, 16), torch.tensor([7, 5]))
+def test_masked_channels_are_zero_in_all_frames():
+    masks = SpanMasks(0.0, 1, 0.5, 4)
+    hidden = masks.apply(torch.ones(2, 7, 16), torch.tensor([7, 5]), None)
     assert set(hidden.unique().tolist()) == {0.0, 1.0}
     assert hidden.equal(hidden[:, :1].expand_as(hidden))
 
@@ -212,6 +212,7 @@ def test_init_does_not_need_the_checkpoint(tmp_path):
         ({**SIZES, "num_blocks": 7}, r"1 to 6"),
         ({**SIZES, "exit_layers": [3, 9]}, r"\[9\] outside 1\.\.6"),
         ({**SIZES, "mask_prob": 1.5}, r"mask_prob is outside"),
+        ({**SIZES, "mask_length": 0}, r"mask_length is too small"),
         ({**SIZES, "layer_drop_rate": 1.0}, r"layer_drop_rate"),
         ({**SIZES, "checkpoint_format": "kaldi"}, r"auto or torchaudio or fairseq"),
         ({**SIZES, "mask_probability": 0.1}, r"did you mean mask_prob"),
