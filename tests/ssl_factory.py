@@ -33,19 +33,20 @@ FAMILIES: dict[str, dict[str, Any]] = {
 }
 
 
-def ssl_settings(family: str = "hubert_base", **encoder_conf: Any) -> dict[str, Any]:
-    """The YAML of a training run; ``encoder_conf`` adds to the tiny one."""
+def ssl_settings(
+    family: str = "hubert_base", model_conf: dict[str, Any] | None = None, **encoder_conf: Any
+) -> dict[str, Any]:
+    """The YAML of a training run; ``encoder_conf`` and ``model_conf`` add to the tiny ones."""
     sizes = {**TINY, **FAMILIES[family]}
     conf = {"architecture": "custom", "architecture_conf": sizes, "exit_layers": [2, 4, 6]}
     settings = make_settings(
-        encoder="ee_ssl",
         frontend=None,
         frontend_conf={},
         input_size=1,
         normalize=None,
-        model_conf={"extract_feats_in_collect_stats": False},
+        model_conf={"extract_feats_in_collect_stats": False, **(model_conf or {})},
     )
-    return {**settings, "encoder_conf": {**conf, **encoder_conf}}
+    return {**settings, "encoder": "ee_ssl", "encoder_conf": {**conf, **encoder_conf}}
 
 
 def build_ssl_model(folder: Path, family: str = "hubert_base", seed: int = 0, **encoder_conf: Any):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 from law_tools import recorded_scores, thresholds_between
-from model_factory import make_waves
+from model_factory import HEAD_CONFS, make_waves
 from ssl_factory import FAMILIES, make_speech, make_ssl_model, make_ssl_recogniser
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
@@ -79,6 +79,22 @@ def test_law_2_exit_k_is_the_k_block_model(layer, family, model, tmp_path):
     wanted = next(exit for exit in model.walk(speech, lengths) if exit.layer == layer)
     [exit] = shorter.walk(speech, lengths)
     close(exit.hidden, wanted.hidden, atol=1e-6)
+
+
+@pytest.mark.parametrize("head", HEAD_CONFS)
+@pytest.mark.parametrize("backbone", ["hubert_base", "wavlm_large"])
+def test_laws_1_and_4_hold_for_every_head(backbone, head, tmp_path):
+    asr = make_ssl_recogniser(tmp_path, backbone, model_conf=HEAD_CONFS[head])
+    waves = make_waves(SAMPLES, seed=1)
+    splits = 0
+    for threshold in thresholds_between(recorded_scores(asr.all_exits(waves), "entropy"), most=5):
+        together = asr(waves, "entropy", threshold)
+        splits += len({result.layer for result in together}) > 1
+        for wave, result in zip(waves, together, strict=True):
+            [alone] = asr([wave], "entropy", threshold)
+            assert (alone.text, alone.layer) == (result.text, result.layer)
+            assert alone.score == pytest.approx(result.score, abs=1e-4)
+    assert splits, "no batch stopped in part"
 
 
 class RowCounter:
