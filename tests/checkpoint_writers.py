@@ -6,6 +6,7 @@ Names are written out here by hand, not by the maps under test.
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
 import types
@@ -78,6 +79,14 @@ def fairseq_states(encoder, prefix="", spelling="old") -> dict[str, Any]:
     return {prefix + name: value for name, value in states.items()}
 
 
+def convolution_formula(rows) -> str:
+    """As fairseq writes: ``[(512,10,5)] + [(512,3,2)] * 4``."""
+    runs = [(row, len(list(same))) for row, same in itertools.groupby(rows)]
+    return " + ".join(
+        f"[{row!s}]".replace(" ", "") + (f" * {n}" if n > 1 else "") for row, n in runs
+    )
+
+
 def fairseq_config(encoder) -> dict[str, Any]:
     """The ``cfg`` that fairseq saves, less what no one reads."""
     sizes = encoder.sizes
@@ -90,6 +99,7 @@ def fairseq_config(encoder) -> dict[str, Any]:
         "encoder_attention_heads": sizes.encoder_num_heads,
         "layer_norm_first": sizes.encoder_layer_norm_first,
         "conv_bias": sizes.extractor_conv_bias,
+        "conv_feature_layers": convolution_formula(sizes.extractor_conv_layer_config),
         "conv_pos": sizes.encoder_pos_conv_kernel,
         "conv_pos_groups": sizes.encoder_pos_conv_groups,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,8 @@ def fairseq_settings(content: Mapping[str, Any]) -> dict[str, Any]:
     if "extractor_mode" in network:
         mode = str(network["extractor_mode"])
         settings["extractor_mode"] = "layer_norm" if mode.endswith("layer_norm") else "group_norm"
+    if isinstance(network.get("conv_feature_layers"), str):
+        settings["extractor_conv_layer_config"] = _convolutions(network["conv_feature_layers"])
     if network.get("relative_position_embedding"):
         settings["encoder_num_buckets"] = network.get("num_buckets")
         settings["encoder_max_distance"] = network.get("max_distance")
@@ -80,3 +83,19 @@ def _inner(config: dict[str, Any], key: str) -> dict[str, Any]:
     """The part of a nested configuration, or a flat configuration itself."""
     part = config.get(key)
     return part if isinstance(part, dict) else config
+
+
+def _convolutions(formula: str) -> tuple[tuple[int, int, int], ...] | None:
+    """``[(512,10,5)] + [(512,3,2)] * 4`` as rows, without ``eval``; None of anything else."""
+
+    def value(node: ast.expr) -> Any:
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            return value(node.left) + value(node.right)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+            return value(node.left) * value(node.right)
+        return ast.literal_eval(node)
+
+    try:
+        return tuple(value(ast.parse(formula, mode="eval").body))
+    except (SyntaxError, ValueError, TypeError):
+        return None

@@ -357,6 +357,33 @@ def test_another_format_than_asked_for(tmp_path):
         assert_loads("HUBERT_LARG", source)
 
 
+def test_strides_are_compared(tmp_path):
+    """Shapes do not tell them."""
+    source = make_encoder(
+        architecture_conf={
+            "extractor_conv_layer_config": [[12, 10, 5], [12, 8, 4], [12, 4, 2], [12, 2, 2]]
+        }
+    )
+    save_fairseq(tmp_path / "model.pt", source)
+    save_huggingface(tmp_path / "hf", source)
+    for path in (tmp_path / "model.pt", tmp_path / "hf"):
+        with pytest.raises(CheckpointError, match=r"extractor_conv_layer_config: .*\(12, 4, 2\)"):
+            assert_loads(path, source)
+
+
+def test_formulae_of_convolutions_are_read_without_eval():
+    from espnet_ee.ssl.architectures import CONVOLUTIONS
+    from espnet_ee.ssl.settings import fairseq_settings
+
+    def read(formula):
+        settings = fairseq_settings({"cfg": {"conv_feature_layers": formula}})
+        return settings.get("extractor_conv_layer_config")
+
+    assert read("[(512,10,5)] + [(512,3,2)] * 4 + [(512,2,2)] * 2") == CONVOLUTIONS
+    assert read("[(512, 10, 5)] + [(512, 3, 2)] * 4 + [(512,2,2)] + [(512,2,2)]") == CONVOLUTIONS
+    assert read("__import__('os').getcwd()") is None
+
+
 # -- the maps ------------------------------------------------------------------------------------
 
 
