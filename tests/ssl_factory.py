@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,25 @@ def make_ssl_recogniser(folder: Path, family: str = "hubert_base", **encoder_con
     (folder / "config.yaml").write_text(text, encoding="utf-8")
     torch.save(model.state_dict(), folder / "valid.cer_ctc.ave.pth")
     return EarlyExitSpeech2Text.from_exp(folder)
+
+
+def torchaudio_reference(encoder):
+    """Torchaudio's own model with the encoder's weights: its state dictionary loads as it is."""
+    from torchaudio.models import wav2vec2_model, wavlm_model
+
+    options = asdict(encoder.sizes)
+    del options["normalize_waveform"]
+    options["extractor_conv_layer_config"] = list(options["extractor_conv_layer_config"])
+    for part in ("projection_dropout", "attention_dropout", "ff_interm_dropout", "dropout"):
+        options[f"encoder_{part}"] = 0.1
+    options |= {"encoder_layer_drop": 0.5, "aux_num_out": None}
+    if encoder.sizes.encoder_num_buckets:
+        model = wavlm_model(**options)
+    else:
+        del options["encoder_num_buckets"], options["encoder_max_distance"]
+        model = wav2vec2_model(**options)
+    model.load_state_dict(encoder.state_dict())
+    return model.eval()
 
 
 @torch.no_grad()

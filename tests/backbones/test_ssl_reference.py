@@ -4,36 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from ssl_factory import FAMILIES, TINY, make_speech, make_ssl_model
+from ssl_factory import FAMILIES, make_speech, make_ssl_model, torchaudio_reference
 
 from espnet_ee.nn.attention import QUERY_CHUNK
 
 SAMPLES = [16000, 5003, 9600, 700]
 EVERY_LAYER = [1, 2, 3, 4, 5, 6]
-
-
-def reference(family, encoder):
-    """Torchaudio's model with the encoder's weights: its state dictionary loads as it is."""
-    from torchaudio.models import wav2vec2_model, wavlm_model
-
-    options = {
-        "extractor_mode": "group_norm",
-        "extractor_conv_bias": False,
-        "encoder_layer_norm_first": False,
-        "encoder_projection_dropout": 0.1,
-        "encoder_attention_dropout": 0.1,
-        "encoder_ff_interm_dropout": 0.1,
-        "encoder_dropout": 0.1,
-        "encoder_layer_drop": 0.5,
-        "aux_num_out": None,
-        **TINY,
-        **FAMILIES[family],
-    }
-    options.pop("normalize_waveform", None)
-    factory = wavlm_model if "encoder_num_buckets" in options else wav2vec2_model
-    model = factory(**options).eval()
-    model.load_state_dict(encoder.state_dict())
-    return model
 
 
 def normalised(family, samples):
@@ -47,7 +23,7 @@ def normalised(family, samples):
 def test_every_layer_of_every_utterance(family, tmp_path):
     """One by one: group normalisation makes torchaudio's own batches depend on padding."""
     encoder = make_ssl_model(tmp_path, family, exit_layers=EVERY_LAYER).encoder
-    model = reference(family, encoder)
+    model = torchaudio_reference(encoder)
     speech, lengths = make_speech(SAMPLES)
     exits = list(encoder.walk(speech, lengths))
     for row, samples in enumerate(SAMPLES):
@@ -63,7 +39,7 @@ def test_every_layer_of_every_utterance(family, tmp_path):
 def test_a_padded_batch_of_torchaudio(tmp_path):
     """With layer normalisation in the CNN, torchaudio's batches do not depend on padding."""
     encoder = make_ssl_model(tmp_path, "hubert_large", exit_layers=EVERY_LAYER).encoder
-    model = reference("hubert_large", encoder)
+    model = torchaudio_reference(encoder)
     speech, lengths = make_speech(SAMPLES)
     padded = torch.zeros_like(speech)
     for row, samples in enumerate(SAMPLES):
@@ -80,7 +56,7 @@ def test_a_padded_batch_of_torchaudio(tmp_path):
 def test_torchaudios_group_norm_depends_on_padding(tmp_path):
     """The known exception, pinned: why our CNN sees one utterance at a time."""
     encoder = make_ssl_model(tmp_path, "hubert_base").encoder
-    model = reference("hubert_base", encoder)
+    model = torchaudio_reference(encoder)
     speech, lengths = make_speech([16000, 5003])
     speech[1, 5003:] = 0.0
     together, frames = model.extract_features(speech, lengths)
@@ -94,7 +70,7 @@ def test_longer_than_a_chunk_of_queries(family, tmp_path):
     encoder = make_ssl_model(tmp_path, family, exit_layers=EVERY_LAYER).encoder
     samples = 160 * (2 * QUERY_CHUNK + 100)
     speech, lengths = make_speech([samples, samples // 3])
-    layers, _ = reference(family, encoder).extract_features(speech[:1])
+    layers, _ = torchaudio_reference(encoder).extract_features(speech[:1])
     for exit, wanted in zip(encoder.walk(speech, lengths), layers, strict=True):
         assert int(exit.lengths[0]) > 2 * QUERY_CHUNK
         torch.testing.assert_close(exit.hidden[:1], wanted, atol=1e-4, rtol=0)
