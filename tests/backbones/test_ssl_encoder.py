@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import yaml
-from model_factory import make_args
+from model_factory import TOKENS, make_args
 from ssl_factory import (
     FAMILIES,
     TINY,
@@ -18,7 +18,7 @@ from ssl_factory import (
 
 from espnet_ee.errors import CheckpointError, ConfigError, DataError
 from espnet_ee.host.checkpoint import load_model
-from espnet_ee.host.compat import ASRTask
+from espnet_ee.host.compat import ASRTask, ESPnetASRModel
 from espnet_ee.host.costing import reference_cost
 from espnet_ee.host.ssl import EarlyExitSSLEncoder
 from espnet_ee.host.task import EarlyExitASRTask
@@ -119,6 +119,25 @@ def test_masked_channels_are_zero_in_all_frames():
     hidden = masks.apply(torch.ones(2, 7, 16), torch.tensor([7, 5]), None)
     assert set(hidden.unique().tolist()) == {0.0, 1.0}
     assert hidden.equal(hidden[:, :1].expand_as(hidden))
+
+
+@pytest.mark.parametrize("family", ["hubert_base", "wavlm_large"])
+def test_with_one_exit_the_loss_is_espnets(family, batch, tmp_path):
+    """Law 8."""
+    model = make_ssl_model(tmp_path, family, exit_layers=[])
+    parts = dict.fromkeys(
+        ("frontend", "specaug", "normalize", "preencoder", "postencoder", "decoder"), None
+    )
+    stock = ESPnetASRModel(
+        vocab_size=len(TOKENS),
+        token_list=list(TOKENS),
+        encoder=model.encoder,
+        ctc=model.ctc,
+        joint_network=None,
+        ctc_weight=1.0,
+        **parts,
+    )
+    torch.testing.assert_close(model.eval()(**batch)[0], stock.eval()(**batch)[0])
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -141,10 +141,16 @@ def test_law_3_every_block_sees_exactly_the_utterances_still_active(asr, model):
 
 def test_law_4_compaction_changes_nothing_and_keeps_the_order(asr):
     waves = make_waves(SAMPLES, seed=1)
-    for threshold in thresholds_between(recorded_scores(asr.all_exits(waves), "entropy")):
+    recorded = asr.all_exits(waves)
+    for threshold in thresholds_between(recorded_scores(recorded, "entropy")):
         compacted = asr(waves, "entropy", threshold)
         computed_on = asr(waves, "entropy", threshold, compact=False)
         assert [round(result.seconds * 16000) for result in compacted] == SAMPLES
+        replayed = [
+            next((i for i, exit in enumerate(r.exits) if exit.scores["entropy"] >= threshold), 2)
+            for r in recorded
+        ]
+        assert [result.exit_index for result in compacted] == replayed  # law 5
         for one, other in zip(compacted, computed_on, strict=True):
             rounded = {"score": pytest.approx(other.score, abs=1e-4)}
             rounded["log_prob"] = pytest.approx(other.log_prob, abs=1e-3)
