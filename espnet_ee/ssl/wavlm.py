@@ -13,14 +13,19 @@ from torch.nn import functional
 from torchaudio.models.wav2vec2.wavlm_attention import WavLMSelfAttention
 
 from espnet_ee.nn.attention import query_chunks
+from espnet_ee.nn.packed import Packable, PackedLinear
 
 
-class ChunkedWavLMAttention(WavLMSelfAttention):  # type: ignore[misc]
+class ChunkedWavLMAttention(WavLMSelfAttention, Packable):  # type: ignore[misc]
     """Self-attention with a gated bias by relative position (arXiv:2110.13900, section 3.1).
 
     torchaudio keeps that bias as ``(B, H, T, T)``: 40 GB for ten minutes of speech. Here it is a
     vector by distance, spread over the keys for one chunk of queries at a time.
     """
+
+    def __init__(self, *sizes: Any, **options: Any) -> None:
+        super().__init__(*sizes, **options)
+        self._packed: PackedLinear | None = None
 
     def bias_by_distance(self, frames: int) -> Tensor:
         """``(H, 2T-1)`` for the distances ``-(T-1) .. T-1`` from query to key; first block only."""
@@ -48,10 +53,7 @@ class ChunkedWavLMAttention(WavLMSelfAttention):  # type: ignore[misc]
         """
         assert position_bias is not None and attention_mask is None
         gate = self._gate(query)
-        weight, bias = self.attention.in_proj_weight, self.attention.in_proj_bias
-        queries, keys, values = map(
-            self._split_heads, functional.linear(query, weight, bias).chunk(3, dim=-1)
-        )
+        queries, keys, values = map(self._split_heads, self._project(query).chunk(3, dim=-1))
         dropout = self.dropout if self.training else 0.0
         mixed = []
         for start, end in query_chunks(query.shape[1]):
@@ -65,6 +67,19 @@ class ChunkedWavLMAttention(WavLMSelfAttention):  # type: ignore[misc]
             )
         joined = (torch.cat(mixed, dim=2) if len(mixed) > 1 else mixed[0]).transpose(1, 2)
         return self.attention.out_proj(joined.flatten(2)), position_bias
+
+    def pack(self) -> None:
+        """See ``Packable``: torchaudio keeps the projections as bare parameters."""
+        inner = self.attention
+        self._packed = PackedLinear(inner.in_proj_weight, inner.in_proj_bias)
+        inner.out_proj = PackedLinear(inner.out_proj.weight, inner.out_proj.bias)
+
+    def _project(self, query: Tensor) -> Tensor:
+        """``(B, T, D)`` to ``(B, T, 3 D)``: queries, keys and values."""
+        if self._packed is not None:
+            return self._packed(query)  # type: ignore[no-any-return]
+        inner = self.attention
+        return functional.linear(query, inner.in_proj_weight, inner.in_proj_bias)
 
     def _split_heads(self, frames: Tensor) -> Tensor:
         """``(B, T, D)`` to ``(B, H, T, D/H)``."""

@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from espnet_ee.decoding.early_exit import decode_until_good
 from espnet_ee.host.checkpoint import load_model
+from espnet_ee.nn.packed import PackedLinear
 from espnet_ee.policies import build_policy
 
 SAMPLES = [16000, 5003, 9600, 700, 12345]
@@ -63,6 +64,23 @@ def test_law_1_texts_scores_and_exits_do_not_depend_on_the_batch(asr):
         for one, other in zip(alone.exits, shared.exits, strict=True):
             assert one.scores == pytest.approx(other.scores, abs=1e-4)
     assert len({result.texts for result in together}) > 1
+
+
+@torch.inference_mode()
+def test_packing_changes_nothing_and_leaves_no_linear_layer(asr, model):
+    speech, lengths = make_speech(SAMPLES)
+    kinds = {type(module) for module in asr.model.modules()}
+    if PackedLinear not in kinds:
+        pytest.skip("oneDNN does not pack weights here")
+    assert not any(issubclass(kind, torch.nn.Linear) for kind in kinds)
+    for block in asr.model.encoder.encoder.transformer.layers:
+        # torchaudio keeps WavLM's projections as bare parameters.
+        assert sum(isinstance(m, PackedLinear) for m in block.modules()) >= 4
+    for one, other in zip(
+        asr.model.walk(speech, lengths), model.walk(speech, lengths), strict=True
+    ):
+        for row, frames in enumerate(one.lengths.tolist()):
+            close(one.hidden[row, :frames], other.hidden[row, :frames])
 
 
 @pytest.mark.parametrize("layer", [2, 4])
