@@ -14,7 +14,7 @@ from espnet_ee.errors import ConfigError
 from espnet_ee.exits import Exit, Walk
 from espnet_ee.heads import ExitHead, build_head, linear_flops
 from espnet_ee.host.compat import ESPnetASRModel, force_gatherable
-from espnet_ee.host.encoder import EarlyExitEncoder
+from espnet_ee.host.encoder import EarlyExitEncoder, check_waveform_input
 from espnet_ee.host.exit_decoders import ExitDecoders, attention_layers
 from espnet_ee.host.features import extract_alone, normalise
 from espnet_ee.host.freezing import rest_frozen
@@ -92,6 +92,9 @@ class EarlyExitASRModel(ESPnetASRModel):
         extract_feats_in_collect_stats: bool = True,
     ) -> None:
         _check_parts(encoder, postencoder, joint_network, ctc, ctc_weight, exit_heads)
+        check_waveform_input(
+            encoder, frontend=frontend, specaug=specaug, normalize=normalize, preencoder=preencoder
+        )
         if token_list[0] != sym_blank:
             raise ConfigError(
                 "the first token must be the blank.", got=repr(token_list[0]), want=sym_blank
