@@ -24,6 +24,11 @@ class EarlyExitEncoder(LayeredEncoder, AbsEncoder):
     interctc_use_conditioning = False
     reads_samples = False
 
+    @property
+    def may_skip_parameters(self) -> bool:
+        """Whether a training step may leave parameters without a gradient (see DDP)."""
+        return False
+
     def load_pretrained(self) -> None:
         """Read pre-trained weights, where the configuration names some; called before training."""
 

@@ -30,8 +30,10 @@ class EarlyExitTrainer(Trainer):
     @classmethod
     def run(cls, *args: Any, **kwargs: Any) -> None:
         """Train, then average again."""
-        super().run(*args, **kwargs)
         options = kwargs["trainer_options"]
+        # Looking for parameters without a gradient takes time: only where there may be some.
+        options.unused_parameters |= getattr(kwargs["model"], "may_skip_parameters", False)
+        super().run(*args, **kwargs)
         distributed = kwargs["distributed_option"]
         if distributed.distributed and distributed.dist_rank != 0:
             return

@@ -100,9 +100,20 @@ class FrameDistillation(Distillation):
         self.temperature = temperature
 
     def losses(self, logits: Tensor, lengths: Tensor, teacher: Teacher) -> tuple[Tensor, Tensor]:
-        """As ``Distillation.losses``."""
-        student = (logits.float() / self.temperature).log_softmax(dim=-1)
-        target = (teacher.logits.float() / self.temperature).log_softmax(dim=-1)
+        """As ``Distillation.losses``.
+
+        Raises:
+            ConfigError: The teacher counts other frames than its student.
+        """
+        if not teacher.lengths.equal(lengths):
+            raise ConfigError(
+                "distillation by frame needs a teacher with its student's frame rate.",
+                got=f"{teacher.lengths.tolist()} frames, the student {lengths.tolist()}",
+                fix="--model_conf distillation=sequence, or a teacher with the same stem",
+            )
+        longest = int(lengths.max())  # batches may be padded further, each model in its own way
+        student = (logits[:, :longest].float() / self.temperature).log_softmax(dim=-1)
+        target = (teacher.logits[:, :longest].float() / self.temperature).log_softmax(dim=-1)
         divergence = functional.kl_div(student, target, reduction="none", log_target=True)
         by_frame = divergence.sum(dim=-1)  # (B, T)
         real = valid_frames(lengths, by_frame.shape[1])
