@@ -201,7 +201,7 @@ def build_head(
             got=f"exit_head_conf: {', '.join(unknown)}",
             want=", ".join(known) or "none",
         )
-    head: ExitHead = HEADS[name](width, vocab_size, dropout_rate, **conf)  # type: ignore[call-arg]
+    head: ExitHead = HEADS[name](width, vocab_size, dropout_rate, **conf)
     return head
 
 

@@ -55,7 +55,7 @@ class ExitAdapter(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         """``(B, T, D)`` to ``(B, T, D)``."""
         normal = self.norm(hidden)
-        return normal + self.linear(normal)  # type: ignore[no-any-return]
+        return normal + self.linear(normal)
 
 
 class ExitDecoders(nn.Module):
@@ -92,7 +92,7 @@ class ExitDecoders(nn.Module):
     def memory(self, layer: int, hidden: Tensor) -> Tensor:
         """``(B, T, D)`` hidden states of an exit to what its decoder attends to."""
         if str(layer) in self.adapters:
-            return self.adapters[str(layer)](hidden)  # type: ignore[no-any-return]
+            return self.adapters[str(layer)](hidden)
         return hidden
 
 

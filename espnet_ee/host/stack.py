@@ -161,7 +161,7 @@ class StackEncoder(EarlyExitEncoder):
         rate = self._drop_rates[layer - 1] if self.training else 0.0
         if rate > 0.0 and torch.rand(1).item() < rate:
             return frames.hidden
-        return self._block(layer)(frames.hidden, context.distances, context.padding)  # type: ignore[no-any-return]
+        return self._block(layer)(frames.hidden, context.distances, context.padding)
 
     def run_segment(self, first: int, last: int, frames: Frames, context: BlockContext) -> Frames:
         """The blocks ``first..last`` and, where there is one, the half-rate block beside them."""
@@ -201,8 +201,11 @@ class StackEncoder(EarlyExitEncoder):
         return block
 
     def _branch(self, layer: int) -> HalfRateBranch | None:
-        key = str(layer)
-        return self.half_rate[key] if key in self.half_rate else None  # noqa: SIM401 (no dict)
+        if str(layer) not in self.half_rate:
+            return None
+        branch = self.half_rate[str(layer)]
+        assert isinstance(branch, HalfRateBranch)
+        return branch
 
 
 def _half_rate_layers(layers: Sequence[int], exit_layers: Sequence[int]) -> tuple[int, ...]:

@@ -56,7 +56,7 @@ class TransformerBlock(Block):
             frames = self.norm1(frames)
         normal = self.norm2(frames) if self.normalize_before else frames
         frames = frames + self.dropout(self.feed_forward(normal))
-        return frames if self.normalize_before else self.norm2(frames)  # type: ignore[no-any-return]
+        return frames if self.normalize_before else self.norm2(frames)
 
     def flops(self, frames: int) -> int:
         """FLOPs for one utterance of ``frames`` frames (1 MAC = 2 FLOPs)."""

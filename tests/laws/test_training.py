@@ -149,7 +149,8 @@ def test_a_frozen_teacher_is_unsaved_untrained_and_in_evaluation_mode(batch, tmp
     moved(model, batch, steps=2)
     teacher = model.frozen_teacher._model
     assert not any("teacher" in name for name in model.state_dict())
-    assert not any(part.training for part in teacher.modules())
+    assert not any(part.training for part in teacher.encoder.modules())
+    assert not any(part.training for part in teacher.exit_heads.modules())
     assert not any(p.requires_grad for p in teacher.parameters())
     saved = torch.load(exp / "valid.cer_ctc.ave.pth", weights_only=True)
     assert all(saved[name].equal(value) for name, value in teacher.state_dict().items())
