@@ -38,6 +38,8 @@ DIRECT = [
     "tqdm",
 ]
 REPORT = ["matplotlib>=3.8"]
+# Reads model.safetensors in Hugging Face folders; pytorch_model.bin needs nothing more.
+HUGGINGFACE = ["safetensors>=0.4"]
 # Not espnet[train]: 202511's pins pillow==9.5.0, 202611's brings W&B, Dask and Lightning.
 TRAIN = ["tensorboard", *REPORT]
 TEST = ["packaging", "pytest>=8.0", *REPORT]
@@ -65,6 +67,12 @@ setup(
     packages=find_packages(include=["espnet_ee", "espnet_ee.*"]),
     package_data={"espnet_ee": ["py.typed"]},
     install_requires=HOST + DIRECT,
-    extras_require={"train": TRAIN, "report": REPORT, "test": TEST, "dev": DEV},
+    extras_require={
+        "train": TRAIN,
+        "report": REPORT,
+        "huggingface": HUGGINGFACE,
+        "test": TEST,
+        "dev": DEV,
+    },
     entry_points={"console_scripts": ["espnet-ee = espnet_ee.bin.main:main"]},
 )

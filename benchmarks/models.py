@@ -68,12 +68,20 @@ def our_encoder(size: ModelSize, twin: torch.nn.Module, num_blocks: int) -> torc
 
 def early_exit_model(size: ModelSize, stem: str) -> EarlyExitASRModel:
     """The whole model without a front-end, packed as ``EarlyExitSpeech2Text`` does."""
+    model = training_model(size, stem, {})
+    model.eval()
+    pack_for_inference(model)
+    return model
+
+
+def training_model(size: ModelSize, stem: str, model_conf: dict[str, Any]) -> EarlyExitASRModel:
+    """The whole model without a front-end, with random weights; ``model_conf`` as in a YAML."""
     tokens = ["<blank>", *(f"t{n}" for n in range(size.vocab_size - 2)), "<sos/eos>"]
     conf = size.encoder_conf(size.num_blocks)
     encoder = EarlyExitConformerEncoder(
         size.mel_bins, input_layer=stem, exit_layers=size.exit_layers, **conf
     )
-    model = EarlyExitASRModel(
+    return EarlyExitASRModel(
         vocab_size=size.vocab_size,
         token_list=tokens,
         frontend=None,
@@ -87,10 +95,8 @@ def early_exit_model(size: ModelSize, stem: str) -> EarlyExitASRModel:
         joint_network=None,
         report_cer=False,
         report_wer=False,
+        **model_conf,
     )
-    model.eval()
-    pack_for_inference(model)
-    return model
 
 
 def cost_model(model: EarlyExitASRModel, vocab_size: int) -> CostModel:

@@ -90,9 +90,7 @@ class CostModel:
             floor += self.frontend.flops(feature_frames)
         running, done, body = floor, 0, []
         for layer in encoder.exit_layers:
-            running += sum(
-                encoder.block_flops(block, frames) for block in range(done + 1, layer + 1)
-            )
+            running += encoder.segment_flops(done + 1, layer, frames)
             done = layer
             body.append(running / GIGA)
         scoring = self.score_flops_per_posterior * frames * self.vocab_size

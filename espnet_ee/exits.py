@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -78,6 +78,12 @@ class LayeredEncoder(ABC):
     def run_block(self, layer: int, frames: Frames, context: Any) -> Tensor:
         """``(B, T, D)`` after block ``layer``, counted from 1."""
 
+    def run_segment(self, first: int, last: int, frames: Frames, context: Any) -> Frames:
+        """The blocks ``first..last``: from behind one exit to the next; ``last`` is an exit."""
+        for layer in range(first, last + 1):
+            frames = replace(frames, hidden=self.run_block(layer, frames, context))
+        return frames
+
     @abstractmethod
     def exit_hidden(self, hidden: Tensor) -> Tensor:
         """``(B, T, D)`` block output to what heads read: the final normalisation."""
@@ -89,6 +95,10 @@ class LayeredEncoder(ABC):
     @abstractmethod
     def block_flops(self, layer: int, frames: int) -> int:
         """FLOPs of one block for one utterance of ``frames`` frames behind the stem."""
+
+    def segment_flops(self, first: int, last: int, frames: int) -> int:
+        """FLOPs of ``run_segment`` for one utterance."""
+        return sum(self.block_flops(layer, frames) for layer in range(first, last + 1))
 
     @abstractmethod
     def frames_of(self, feature_frames: int) -> int:
@@ -113,16 +123,14 @@ class Walk:
     def __iter__(self) -> Iterator[Exit]:
         encoder = self._encoder
         self._frames = encoder.stem_frames(self._features, self._lengths)
-        layer = 0
-        for index, exit_layer in enumerate(encoder.exit_layers):
-            while layer < exit_layer:
-                layer += 1
-                self._run(layer)
-            frames = self._frames
+        below = 0
+        for index, layer in enumerate(encoder.exit_layers):
+            frames = self._run(below + 1, layer)
+            below = layer
             yield Exit(
                 index=index,
                 layer=layer,
-                last=exit_layer == encoder.exit_layers[-1],
+                last=layer == encoder.exit_layers[-1],
                 hidden=encoder.exit_hidden(frames.hidden),
                 lengths=frames.lengths,
                 utterances=frames.utterances,
@@ -141,12 +149,12 @@ class Walk:
             self._frames = self._frames.select(active)
             self._context = None
 
-    def _run(self, layer: int) -> None:
+    def _run(self, first: int, last: int) -> Frames:
         assert self._frames is not None
         if self._context is None:
             self._context = self._encoder.block_context(self._frames)
-        hidden = self._encoder.run_block(layer, self._frames, self._context)
-        self._frames = Frames(hidden, self._frames.lengths, self._frames.utterances)
+        self._frames = self._encoder.run_segment(first, last, self._frames, self._context)
+        return self._frames
 
 
 def check_exit_layers(exit_layers: Sequence[int], num_blocks: int) -> tuple[int, ...]:

@@ -36,8 +36,10 @@ def truncated(states, layer: int) -> dict:
     kept = {}
     for key, value in states.items():
         parts = key.split(".")
-        block = parts[:2] == ["encoder", "encoders"] and int(parts[2])
-        if parts[0] != "exit_heads" and block < layer:
+        number = int(parts[2]) if len(parts) > 2 and parts[2].isdigit() else 0
+        above = {"encoders": number >= layer, "half_rate": number > layer}
+        head_above = parts[0] == "exit_heads" and int(parts[1]) >= layer
+        if not head_above and not (parts[0] == "encoder" and above.get(parts[1], False)):
             kept[key] = value
     for part in ("weight", "bias"):
         own = f"exit_heads.{layer}.linear.{part}"

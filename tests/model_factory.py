@@ -20,22 +20,59 @@ SAMPLE_RATE = 16000
 HOP = 160
 N_MELS = 40
 
-ENCODER: dict[str, Any] = {
+STACK: dict[str, Any] = {
     "output_size": 16,
     "attention_heads": 2,
     "linear_units": 24,
     "num_blocks": 6,
-    "cnn_module_kernel": 7,
-    "rel_pos_type": "latest",
     "input_layer": "dwconv8",
     "exit_layers": [2, 4, 6],
+}
+ENCODER: dict[str, Any] = {**STACK, "cnn_module_kernel": 7, "rel_pos_type": "latest"}
+BACKBONES: dict[str, dict[str, Any]] = {
+    "ee_conformer": ENCODER,
+    "ee_transformer": STACK,
+    "ee_e_branchformer": {
+        **STACK,
+        "rel_pos_type": "latest",
+        "cgmlp_linear_units": 24,
+        "cgmlp_conv_kernel": 7,
+        "use_ffn": True,
+        "macaron_ffn": True,
+    },
 }
 
 ABSOLUTE = {"pos_enc_layer_type": "abs_pos", "selfattention_layer_type": "selfattn"}
 
 
+# Every kind of head, small, as ``model_conf``.
+HEAD_CONFS: dict[str, dict[str, Any]] = {
+    "linear": {},
+    "shared": {"exit_heads": "shared"},
+    "linear_norm": {"exit_head": "linear_norm"},
+    "attention": {
+        "exit_head": "attention",
+        "exit_head_conf": {"units": 12, "heads": 2, "linear_units": 20},
+    },
+    "bilstm": {"exit_head": "bilstm", "exit_head_conf": {"units": 10}},
+}
+# The other backbones and options of the walk, each with another head than linear.
+VARIANTS: dict[str, dict[str, Any]] = {
+    f"{encoder}-{head}": {"encoder": encoder, "model_conf": conf}
+    for encoder in BACKBONES
+    for head, conf in HEAD_CONFS.items()
+    if (encoder, head) != ("ee_conformer", "linear")
+}
+# Its first seed has no utterance that is surest at the middle exit, which some laws want to see.
+VARIANTS["ee_transformer-bilstm"]["seed"] = 1
+VARIANTS |= {"half_rate": {"encoder_conf": {"half_rate_layers": [2, 6]}}}
+
+
 def make_settings(
-    encoder_conf: dict[str, Any] | None = None, model_conf: dict[str, Any] | None = None, **changes
+    encoder_conf: dict[str, Any] | None = None,
+    model_conf: dict[str, Any] | None = None,
+    encoder: str = "ee_conformer",
+    **changes,
 ) -> dict[str, Any]:
     """The YAML of a training run; ``encoder_conf`` and ``model_conf`` add to the tiny ones."""
     return {
@@ -46,8 +83,8 @@ def make_settings(
         "frontend_conf": {"fs": SAMPLE_RATE, "hop_length": HOP, "n_mels": N_MELS},
         "normalize": "utterance_mvn",
         "normalize_conf": {},
-        "encoder": "ee_conformer",
-        "encoder_conf": {**ENCODER, **(encoder_conf or {})},
+        "encoder": encoder,
+        "encoder_conf": {**BACKBONES.get(encoder, STACK), **(encoder_conf or {})},
         "decoder": None,
         "model": "ee_ctc_att",
         "model_conf": {"ctc_weight": 1.0, **(model_conf or {})},
@@ -107,7 +144,10 @@ def randomise(model: nn.Module) -> None:
         if isinstance(bias, nn.Parameter):
             bias.normal_(0.0, 0.1)
     for name, parameter in model.named_parameters():
-        if parameter.ndim > 1 and name.startswith(("exit_heads.", "ctc.")):
+        speaks = (
+            name.startswith("ctc.") or name.endswith(".linear.weight") and "exit_heads." in name
+        )
+        if parameter.ndim > 1 and speaks:
             parameter.mul_(4.0)
         elif parameter.ndim > 1 and ".embed." in f".{name}":
             parameter.mul_(3.0)

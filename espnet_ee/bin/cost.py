@@ -25,7 +25,8 @@ def run(args: argparse.Namespace) -> int:
     layers = model.encoder.exit_layers
     cost = reference_cost(model, length, sample_rate_of(settings))
     full = cost.until(len(layers) - 1, reads_posteriors=True)
-    origin = "features" if model.frontend is None else "waveform"
+    from_features = model.frontend is None and not model.encoder.reads_samples
+    origin = "features" if from_features else "waveform"
     print(f"GFLOPs per second of audio, counted from the {origin}, {length:.1f} s utterance,")
     print("scored at every exit by the costliest policy")
     print(f"{'up to':<12}{'GFLOPs/s':>10}{'share':>8}   head and scoring")

@@ -51,6 +51,12 @@ with (
     from espnet2.asr.ctc import CTC
     from espnet2.asr.encoder.abs_encoder import AbsEncoder
     from espnet2.asr.encoder.conformer_encoder import ConformerEncoder as StockConformerEncoder
+    from espnet2.asr.encoder.e_branchformer_encoder import (
+        EBranchformerEncoder as StockEBranchformerEncoder,
+    )
+    from espnet2.asr.encoder.transformer_encoder import (
+        TransformerEncoder as StockTransformerEncoder,
+    )
     from espnet2.asr.espnet_model import ESPnetASRModel
     from espnet2.asr.frontend.default import DefaultFrontend
     from espnet2.fileio.datadir_writer import DatadirWriter
@@ -63,6 +69,13 @@ with (
     from espnet2.train.reporter import Reporter
     from espnet2.train.trainer import Trainer
 
+    try:  # 202511's place, then 202611's
+        from espnet.nets.pytorch_backend.nets_utils import th_accuracy
+        from espnet.nets.pytorch_backend.transformer.add_sos_eos import add_sos_eos
+    except ModuleNotFoundError:
+        from espnet2.legacy.nets.pytorch_backend.nets_utils import th_accuracy
+        from espnet2.legacy.nets.pytorch_backend.transformer.add_sos_eos import add_sos_eos
+
 __all__ = [
     "CTC",
     "SUPPORTED",
@@ -74,11 +87,15 @@ __all__ = [
     "GlobalMVN",
     "Reporter",
     "StockConformerEncoder",
+    "StockEBranchformerEncoder",
+    "StockTransformerEncoder",
     "TokenIDConverter",
     "Trainer",
+    "add_sos_eos",
     "asr_task_module",
     "average_nbest_models",
     "build_tokenizer",
     "espnet_version",
     "force_gatherable",
+    "th_accuracy",
 ]

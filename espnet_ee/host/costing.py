@@ -53,7 +53,8 @@ def reference_cost(model: EarlyExitASRModel, seconds: float, rate: int) -> Utter
     rules = [build_policy(name) for name in policy_names()]
     counter = cost_model_of(model, rules)
     if model.frontend is None:
-        return counter.utterance(int(seconds * FEATURES_PER_SEC))
+        per_sec = rate if model.encoder.reads_samples else FEATURES_PER_SEC
+        return counter.utterance(int(seconds * per_sec))
     silence = torch.zeros(1, int(seconds * rate), device=next(model.parameters()).device)
     samples = torch.tensor([silence.shape[1]], device=silence.device)
     _, frames = model.speech_features(silence, samples)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor
 
+from espnet_ee.errors import ConfigError
 from espnet_ee.exits import LayeredEncoder, Walk
 from espnet_ee.host.compat import AbsEncoder
 
@@ -14,9 +17,20 @@ class EarlyExitEncoder(LayeredEncoder, AbsEncoder):
     Attributes:
         exit_layers: 1-based, increasing, the last block included.
         interctc_use_conditioning: Read by ESPnet's model; exits are never fed back here.
+        reads_samples: Whether its features are the waveform itself, ``(B, N)``; its "feature
+            frames" then are samples.
     """
 
     interctc_use_conditioning = False
+    reads_samples = False
+
+    @property
+    def may_skip_parameters(self) -> bool:
+        """Whether a training step may leave parameters without a gradient (see DDP)."""
+        return False
+
+    def load_pretrained(self) -> None:
+        """Read pre-trained weights, where the configuration names some; called before training."""
 
     @property
     def interctc_layer_idx(self) -> list[int]:
@@ -49,3 +63,18 @@ class EarlyExitEncoder(LayeredEncoder, AbsEncoder):
         longest = int(lengths.max())  # ESPnet's decoders want no frame more
         *below, (_, last) = [(exit.layer, exit.hidden[:, :longest]) for exit in exits]
         return ((last, below) if below else last), lengths, None
+
+
+def check_waveform_input(encoder: EarlyExitEncoder, **parts: Any) -> None:
+    """Refuse parts that would stand between the waveform and an encoder that reads it.
+
+    Raises:
+        ConfigError: One is configured.
+    """
+    present = [name for name, part in parts.items() if part is not None]
+    if encoder.reads_samples and present:
+        raise ConfigError(
+            f"{type(encoder).__name__} reads the waveform itself.",
+            got=", ".join(f"{name}: {type(parts[name]).__name__}" for name in present),
+            fix="input_size: 1, " + ", ".join(f"{name}: null" for name in present),
+        )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -12,11 +12,16 @@ from torch.nn import functional
 from espnet_ee import losses
 from espnet_ee.errors import ConfigError
 from espnet_ee.exits import Exit, Walk
-from espnet_ee.heads import ExitHead, LinearHead, linear_flops
+from espnet_ee.heads import ExitHead, build_head, linear_flops
 from espnet_ee.host.compat import ESPnetASRModel, force_gatherable
-from espnet_ee.host.encoder import EarlyExitEncoder
+from espnet_ee.host.encoder import EarlyExitEncoder, check_waveform_input
+from espnet_ee.host.exit_decoders import ExitDecoders, attention_layers
 from espnet_ee.host.features import extract_alone, normalise
+from espnet_ee.host.freezing import rest_frozen
+from espnet_ee.host.teacher import FrozenTeacher
+from espnet_ee.host.training import batch_loss
 from espnet_ee.nn.masks import valid_frames
+from espnet_ee.schedule import StepSchedule
 
 HEAD_KINDS = ("own", "shared")
 
@@ -24,15 +29,26 @@ HEAD_KINDS = ("own", "shared")
 class EarlyExitASRModel(ESPnetASRModel):
     """CTC/attention model that learns and speaks at every exit.
 
-    The last exit speaks through ESPnet's own ``ctc``, so stock tools read these models. An
-    attention decoder, if configured, sits on the last exit as in ESPnet.
+    The last exit speaks through ESPnet's own ``ctc`` and ``decoder``, so stock tools read these
+    models.
 
-    Loss: ``ctc_weight * sum_m w_m CTC_m + (1 - ctc_weight) * attention``; the plain sum is that of
-    arXiv:2309.09546. With one exit it is ESPnet's own.
+    Loss: ``ctc_weight * sum_m w_m CTC_m + (1 - ctc_weight) * sum_m w_m attention_m``; with equal
+    weights that of arXiv:2309.09546. With one exit it is ESPnet's own.
 
     Args:
-        exit_heads: ``own``: one linear layer per exit; ``shared``: all exits use the last one's.
-        exit_weights: ``uniform``, ``depth`` or one number per exit, see ``espnet_ee.losses``.
+        exit_heads: ``own``: a head per exit; ``shared``: all exits use the last one's linear
+            layer, as wav2vec2-ee does.
+        exit_head: Kind of own heads below the last exit, see ``espnet_ee.heads``.
+        exit_head_conf: Its options.
+        exit_weights: Constant or learned weights or by confidence, see ``espnet_ee.losses``.
+            Attention losses take the constant ones, else weigh 1.
+        attention_exits: Exits with an attention decoder: ``last``, ``all`` or some layers.
+        exit_decoders: ``own`` or ``shared``, see ``ExitDecoders``.
+        distillation: ``none``, ``sequence`` or ``frame``, see ``espnet_ee.losses``.
+        distillation_conf: Its options, and ``teacher``: an experiment folder whose last exit
+            teaches; without one this model's own last exit does.
+        training_strategy: ``joint``, ``alternating`` or ``random_exit``, see ``StepSchedule``.
+        freeze_body_updates: Steps at the start in which the encoder rests.
         Everything else: as for ``ESPnetASRModel``.
 
     Raises:
@@ -54,7 +70,15 @@ class EarlyExitASRModel(ESPnetASRModel):
         joint_network: Any,
         ctc_weight: float = 1.0,
         exit_heads: str = "own",
+        exit_head: str = "linear",
+        exit_head_conf: Mapping[str, Any] | None = None,
         exit_weights: str | Sequence[float] = "uniform",
+        attention_exits: str | Sequence[int] = "last",
+        exit_decoders: str = "own",
+        distillation: str = "none",
+        distillation_conf: Mapping[str, Any] | None = None,
+        training_strategy: str = "joint",
+        freeze_body_updates: int = 0,
         ignore_id: int = -1,
         lsm_weight: float = 0.0,
         length_normalized_loss: bool = False,
@@ -68,6 +92,9 @@ class EarlyExitASRModel(ESPnetASRModel):
         extract_feats_in_collect_stats: bool = True,
     ) -> None:
         _check_parts(encoder, postencoder, joint_network, ctc, ctc_weight, exit_heads)
+        check_waveform_input(
+            encoder, frontend=frontend, specaug=specaug, normalize=normalize, preencoder=preencoder
+        )
         if token_list[0] != sym_blank:
             raise ConfigError(
                 "the first token must be the blank.", got=repr(token_list[0]), want=sym_blank
@@ -97,14 +124,28 @@ class EarlyExitASRModel(ESPnetASRModel):
             autocast_frontend=autocast_frontend,
             extract_feats_in_collect_stats=extract_feats_in_collect_stats,
         )
-        self.exit_weights = losses.exit_weights(exit_weights, len(encoder.exit_layers))
-        own = encoder.exit_layers[:-1] if exit_heads == "own" else ()
+        exit_layers = encoder.exit_layers
+        own = exit_layers[:-1] if exit_heads == "own" else ()
+        width, options = encoder.output_size(), exit_head_conf or {}
         self.exit_heads = nn.ModuleDict(
             {
-                str(layer): LinearHead(encoder.output_size(), vocab_size, ctc.dropout_rate)
+                str(layer): build_head(exit_head, options, width, vocab_size, ctc.dropout_rate)
                 for layer in own
             }
         )
+        self.attention_layers = attention_layers(attention_exits, exit_layers, ctc_weight < 1.0)
+        if len(self.attention_layers) > 1:
+            self.exit_attention = ExitDecoders(
+                exit_decoders, decoder, self.attention_layers[:-1], width
+            )
+        self.weighting = losses.build_weighting(exit_weights, len(exit_layers))
+        conf = dict(distillation_conf or {})
+        teacher = conf.pop("teacher", None)
+        self.distillation = losses.build_distillation(
+            distillation, conf, len(exit_layers), own_teacher=teacher is None
+        )
+        self.frozen_teacher = FrozenTeacher(teacher, list(token_list)) if teacher else None
+        self.schedule = StepSchedule(training_strategy, len(exit_layers), freeze_body_updates)
 
     # -- decoding: walk and speak ------------------------------------------------------------
 
@@ -155,6 +196,18 @@ class EarlyExitASRModel(ESPnetASRModel):
             return head.flops(frames)
         return linear_flops(self.ctc.ctc_lo, frames)
 
+    def exit_decoder(self, layer: int) -> Any:
+        """The attention decoder of an exit."""
+        if layer == self.attention_layers[-1]:
+            return self.decoder
+        return self.exit_attention.decoder_of(layer, self.decoder)
+
+    def attention_memory(self, layer: int, hidden: Tensor) -> Tensor:
+        """``(B, T, D)`` hidden states of an exit to what its attention decoder reads."""
+        if layer == self.attention_layers[-1]:
+            return hidden
+        return self.exit_attention.memory(layer, hidden)
+
     # -- training ----------------------------------------------------------------------------
 
     def forward(
@@ -177,44 +230,27 @@ class EarlyExitASRModel(ESPnetASRModel):
             Loss, statistics for ESPnet's reporter (``loss_exit06``, ``cer_exit06``, ...;
             ``loss_ctc`` and ``cer_ctc`` are the last exit's), and the batch size.
         """
-        text = text[:, : text_lengths.max()].masked_fill(
-            ~valid_frames(text_lengths, int(text_lengths.max())), self.ignore_id
-        )
-        exits, lengths = self._encode_exits(speech, speech_lengths)
-        stats: dict[str, Any] = {}
-        loss_ctc = torch.zeros((), device=text.device)
-        for weight, (layer, hidden) in zip(self.exit_weights, exits, strict=True):
-            loss, cer = self._exit_ctc(layer, hidden, lengths, text, text_lengths)
-            loss_ctc = loss_ctc + weight * loss
-            stats[f"loss_exit{layer:02d}"] = stats["loss_ctc"] = loss.detach()
-            stats[f"cer_exit{layer:02d}"] = stats["cer_ctc"] = cer
-        loss = loss_ctc
-        if self.ctc_weight < 1.0:
-            loss_att, acc, cer, wer = self._calc_att_loss(exits[-1][1], lengths, text, text_lengths)
-            loss = self.ctc_weight * loss_ctc + (1.0 - self.ctc_weight) * loss_att
-            stats.update(loss_att=loss_att.detach(), acc=acc, cer=cer, wer=wer)
-        stats["loss"] = loss.detach()
+        longest = int(text_lengths.max())
+        real = valid_frames(text_lengths, longest)
+        text = text[:, :longest].masked_fill(~real, self.ignore_id)
+        loss, stats = batch_loss(self, speech, speech_lengths, text, text_lengths)
         return force_gatherable((loss, stats, speech.shape[0]), loss.device)
 
-    def _encode_exits(
-        self, speech: Tensor, speech_lengths: Tensor
-    ) -> tuple[list[tuple[int, Tensor]], Tensor]:
-        """Hidden states of every exit, shallow first, and ``(B,)`` frames."""
-        encoded, lengths = self.encode(speech, speech_lengths)
-        last, below = encoded if len(self.encoder.exit_layers) > 1 else (encoded, [])
-        return [*below, (self.encoder.exit_layers[-1], last)], lengths
+    def train(self, mode: bool = True) -> EarlyExitASRModel:
+        """As usual, but parts whose parameters are all frozen stay in evaluation mode.
 
-    def _exit_ctc(
-        self, layer: int, hidden: Tensor, lengths: Tensor, text: Tensor, text_lengths: Tensor
-    ) -> tuple[Tensor, float | None]:
-        """Mean CTC loss over the batch and, in validation, the character error rate."""
-        logits = self.exit_logits(layer, hidden, lengths)
-        loss = losses.ctc_losses(logits, lengths, text, text_lengths).mean()
-        if self.training or self.error_calculator is None:
-            return loss, None
-        padding = ~valid_frames(lengths, logits.shape[1])
-        best = logits.argmax(dim=-1).masked_fill(padding, self.blank_id)
-        return loss, self.error_calculator(best.cpu(), text.cpu(), is_ctc=True)
+        ``--freeze_param`` stops gradients only: dropout and running statistics would go on.
+        """
+        super().train(mode)
+        if mode:
+            rest_frozen(self)
+        return self
+
+    @property
+    def may_skip_parameters(self) -> bool:
+        """Whether a step may leave trained parameters without a gradient (see DDP)."""
+        encoder_skips: bool = self.encoder.may_skip_parameters
+        return encoder_skips or self.schedule.may_skip_parameters
 
     def _extract_feats(self, speech: Tensor, speech_lengths: Tensor) -> tuple[Tensor, Tensor]:
         """Features; outside training one utterance at a time.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,11 +16,11 @@ REFUSED = {
     "zero_triu": "it changes relative attention to causal, which no recipe uses",
     "interctc_use_conditioning": "self-conditioning makes an exit's head part of the deeper blocks",
     "ctc_trim": "it drops frames, so exits would differ in length",
-    "layer_drop_rate": "it has no effect in ESPnet's Conformer; use stochastic_depth_rate",
     "qk_norm": "not part of ESPnet's relative attention",
     "padding_idx": "belongs to input_layer: embed",
     "max_pos_emb_len": "positions grow on demand here",
     "use_flash_attn": "attention always runs through scaled_dot_product_attention here",
+    "gradient_checkpoint_layers": "activations are always kept",
     "use_sdpa": "attention always runs through scaled_dot_product_attention here",
 }
 
@@ -29,10 +30,15 @@ NEUTRAL = {
     "zero_triu": False,
     "interctc_use_conditioning": False,
     "ctc_trim": False,
-    "layer_drop_rate": 0.0,
     "qk_norm": False,
     "padding_idx": -1,
+    "gradient_checkpoint_layers": [],
 }
+
+
+def options_of(encoder: type) -> list[str]:
+    """Names that ``encoder_conf`` may use: the constructor's, less ``input_size`` and the rest."""
+    return list(inspect.signature(encoder).parameters)[1:-1]
 
 
 def refuse_unknown(unknown: dict[str, Any], known: Sequence[str]) -> None:
@@ -46,7 +52,7 @@ def refuse_unknown(unknown: dict[str, Any], known: Sequence[str]) -> None:
             if name in NEUTRAL and value == NEUTRAL[name]:
                 continue
             raise ConfigError(
-                f"ee_conformer does not take encoder_conf.{name}: {REFUSED[name]}.",
+                f"early-exit encoders do not take encoder_conf.{name}: {REFUSED[name]}.",
                 got=f"{name}={value!r}",
                 fix="leave it out",
             )
@@ -66,10 +72,35 @@ def choose(option: str, value: str, allowed: Sequence[str]) -> None:
     """
     if value not in allowed:
         raise ConfigError(
-            f"encoder_conf.{option} is not one that ee_conformer offers.",
+            f"encoder_conf.{option} is not one that this encoder offers.",
             got=repr(value),
             want=" or ".join(allowed),
         )
+
+
+def choose_attention(
+    rel_pos_type: str, pos_enc_layer_type: str, attention_option: str, attention: str
+) -> bool:
+    """Check the three options that choose positions; true if they are relative.
+
+    Raises:
+        ConfigError: One is not offered, or attention and positions do not belong together.
+    """
+    choose("rel_pos_type", rel_pos_type, ("latest",))
+    choose("pos_enc_layer_type", pos_enc_layer_type, ("rel_pos", "abs_pos"))
+    relative = pos_enc_layer_type == "rel_pos"
+    choose(attention_option, attention, ("rel_selfattn" if relative else "selfattn",))
+    return relative
+
+
+def odd(option: str, value: int) -> None:
+    """Check a kernel size.
+
+    Raises:
+        ConfigError: It is even.
+    """
+    if value % 2 == 0:
+        raise ConfigError(f"encoder_conf.{option} is even.", got=str(value), want="an odd number")
 
 
 def per_block(option: str, value: float | Sequence[float], num_blocks: int) -> list[float]:

@@ -5,9 +5,17 @@ from __future__ import annotations
 from espnet_ee.errors import ConfigError
 from espnet_ee.host.compat import AbsEncoder, ESPnetASRModel, asr_task_module
 from espnet_ee.host.conformer import EarlyExitConformerEncoder
+from espnet_ee.host.e_branchformer import EarlyExitEBranchformerEncoder
 from espnet_ee.host.model import EarlyExitASRModel
+from espnet_ee.host.ssl import EarlyExitSSLEncoder
+from espnet_ee.host.transformer import EarlyExitTransformerEncoder
 
-ENCODERS = {"ee_conformer": EarlyExitConformerEncoder}
+ENCODERS = {
+    "ee_conformer": EarlyExitConformerEncoder,
+    "ee_e_branchformer": EarlyExitEBranchformerEncoder,
+    "ee_ssl": EarlyExitSSLEncoder,
+    "ee_transformer": EarlyExitTransformerEncoder,
+}
 MODELS = {"ee_ctc_att": EarlyExitASRModel}
 
 

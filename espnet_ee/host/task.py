@@ -13,6 +13,7 @@ import yaml
 from espnet_ee.errors import ConfigError
 from espnet_ee.host import registry
 from espnet_ee.host.compat import ASRTask, Reporter, Trainer, average_nbest_models
+from espnet_ee.host.model import EarlyExitASRModel
 from espnet_ee.nn.onednn import widen_primitive_cache
 from espnet_ee.spelling import nearest
 
@@ -29,8 +30,10 @@ class EarlyExitTrainer(Trainer):
     @classmethod
     def run(cls, *args: Any, **kwargs: Any) -> None:
         """Train, then average again."""
-        super().run(*args, **kwargs)
         options = kwargs["trainer_options"]
+        # Looking for parameters without a gradient takes time: only where there may be some.
+        options.unused_parameters |= getattr(kwargs["model"], "may_skip_parameters", False)
+        super().run(*args, **kwargs)
         distributed = kwargs["distributed_option"]
         if distributed.distributed and distributed.dist_rank != 0:
             return
@@ -90,6 +93,26 @@ class EarlyExitASRTask(ASRTask):
         """Train or collect statistics; unknown keys of ``--config`` are told first."""
         check_config_keys(cls.get_parser(), cmd)
         super().main(args=args, cmd=cmd)
+
+    @classmethod
+    def build_model(cls, args: argparse.Namespace) -> Any:
+        """The model to train: pre-trained weights are read here, unless a training goes on.
+
+        Options such as ``--init_param`` come after this, and overrule it.
+
+        Raises:
+            CheckpointError: The pre-trained checkpoint is missing, damaged or of another network.
+        """
+        model = super().build_model(args)
+        goes_on = args.resume and (Path(args.output_dir) / "checkpoint.pth").exists()
+        if isinstance(model, EarlyExitASRModel) and not goes_on:
+            model.encoder.load_pretrained()
+        return model
+
+    @classmethod
+    def build_model_from_file(cls, *args: Any, **kwargs: Any) -> Any:
+        """A trained model: its own weights follow, so pre-trained ones are not read."""
+        return ASRTask.build_model_from_file(*args, **kwargs)
 
     @classmethod
     def main_worker(cls, args: argparse.Namespace) -> None:

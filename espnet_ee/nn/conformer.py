@@ -9,18 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from espnet_ee.nn.attention import RelativeSelfAttention, SelfAttention
+from espnet_ee.nn.block import Block
 from espnet_ee.nn.convolution import ConvolutionModule
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "swish": nn.SiLU,
-    "relu": nn.ReLU,
-    "gelu": nn.GELU,
-    "tanh": nn.Tanh,
-    "hardtanh": nn.Hardtanh,
-    "selu": nn.SELU,
-}
-
-LAYER_NORM_EPS = 1e-12  # ESPnet's value; torch's default of 1e-5 would change loaded models
+from espnet_ee.nn.feed_forward import ACTIVATIONS, FeedForward, layer_norm
 
 
 @dataclass(frozen=True)
@@ -42,31 +33,7 @@ class BlockOptions:
     stochastic_depth_rate: float = 0.0
 
 
-def layer_norm(width: int) -> nn.LayerNorm:
-    """Layer normalisation with ESPnet's epsilon."""
-    return nn.LayerNorm(width, eps=LAYER_NORM_EPS)
-
-
-class FeedForward(nn.Module):
-    """Two linear layers: ``D -> linear_units -> D``."""
-
-    def __init__(self, width: int, units: int, dropout_rate: float, activation: nn.Module) -> None:
-        super().__init__()
-        self.w_1 = nn.Linear(width, units)
-        self.w_2 = nn.Linear(units, width)
-        self.dropout = nn.Dropout(dropout_rate)
-        self.activation = activation
-
-    def forward(self, frames: Tensor) -> Tensor:
-        """``(B, T, D)`` to ``(B, T, D)``."""
-        return self.w_2(self.dropout(self.activation(self.w_1(frames))))  # type: ignore[no-any-return]
-
-    def flops(self, frames: int) -> int:
-        """FLOPs for one utterance of ``frames`` frames (1 MAC = 2 FLOPs)."""
-        return 2 * 2 * frames * self.w_1.in_features * self.w_1.out_features
-
-
-class ConformerBlock(nn.Module):
+class ConformerBlock(Block):
     """Half feed-forward, self-attention, convolution, half feed-forward, each with a residual."""
 
     def __init__(self, options: BlockOptions) -> None:
@@ -92,16 +59,7 @@ class ConformerBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, frames: Tensor, distances: Tensor | None, padding: Tensor | None) -> Tensor:
-        """Run the block.
-
-        Args:
-            frames: ``(B, T, D)``.
-            distances: ``(2T-1, D)`` relative positions, or None.
-            padding: ``(B, T)`` bool, true on padding, or None when nothing is padded.
-
-        Returns:
-            ``(B, T, D)``; values on padding are meaningless and never read.
-        """
+        """As ``Block.forward``."""
         rate = self.options.stochastic_depth_rate if self.training else 0.0
         if rate > 0.0 and torch.rand(1).item() < rate:
             return frames

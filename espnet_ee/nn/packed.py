@@ -7,6 +7,7 @@ packed weights uses all of AVX-512 there. Torch's compiler freezes weights by th
 from __future__ import annotations
 
 import logging
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -51,6 +52,14 @@ class PackedLinear(nn.Module):
         return out
 
 
+class Packable(ABC):
+    """A module whose products are no linear layers: it packs them itself."""
+
+    @abstractmethod
+    def pack(self) -> None:
+        """Replace weights by packed ones, in place; called once, where ``can_pack`` holds."""
+
+
 def can_pack(model: nn.Module) -> bool:
     """Whether every parameter is float32 on a CPU that oneDNN serves."""
     return (
@@ -70,6 +79,8 @@ def pack_for_inference(model: nn.Module) -> bool:
         logging.getLogger(__name__).info("weights not packed: not a float32 CPU model")
         return False
     for parent in list(model.modules()):
+        if isinstance(parent, Packable):
+            parent.pack()
         for name, child in list(parent.named_children()):
             if type(child) is nn.Linear:
                 setattr(parent, name, PackedLinear(child.weight, child.bias))

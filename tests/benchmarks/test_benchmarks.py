@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from benchmarks import batch_exit, encoder, harness
+from benchmarks import batch_exit, encoder, harness, train_step
 from benchmarks.models import DictatedExits, ModelSize, early_exit_model, random_features
 from espnet_ee.decoding.early_exit import decode_until_good
 
@@ -116,3 +116,18 @@ def test_more_threads_than_cores_are_refused():
         harness.use_threads(100_000, "wall")
     with pytest.raises(SystemExit, match="--clock wall"):
         harness.use_threads(2, "cpu")
+
+
+def test_train_step_gives_a_row_for_every_variant(capsys):
+    settings = train_step.Settings(seconds=0.5, batch=2, repeats=2, size=TINY)
+    rows = train_step.measure(settings)
+    train_step.show(rows)
+    assert [row.variant for row in rows] == list(train_step.VARIANTS)
+    assert rows[0].ratio == harness.Spread(1.0, 1.0, 1.0) and rows[0].kept_ratio == 1.0
+    assert rows[1].kept_ratio > 1.0 and all(row.kept_gb > 0 for row in rows)
+    assert "step/one exit" in capsys.readouterr().out
+
+
+def test_train_step_is_quick_when_asked():
+    settings, output = train_step.parse(["--quick"])
+    assert settings.variants == (train_step.SINGLE, "linear heads") and output is None

@@ -138,8 +138,8 @@ def test_wrong_models(exp, tmp_path):
         ConfigError, match=r"does not describe an early-exit model(.|\n)*ee_ctc_att"
     ):
         load_model(edit(exp, tmp_path, model="espnet"), checkpoint)
-    with pytest.raises(ConfigError, match=r"cannot be built(.|\n)*exit_head\b"):
-        load_model(edit(exp, tmp_path, model_conf={"exit_head": "own"}), checkpoint)
+    with pytest.raises(ConfigError, match=r"cannot be built(.|\n)*exit_hed\b"):
+        load_model(edit(exp, tmp_path, model_conf={"exit_hed": "linear"}), checkpoint)
     with pytest.raises(ConfigError, match="unknown option encoder_conf.exits"):
         load_model(edit(exp, tmp_path, encoder_conf={"exits": [2]}), checkpoint)
     missing = {"normalize": "global_mvn", "normalize_conf": {"stats_file": "no/feats_stats.npz"}}

@@ -25,7 +25,7 @@ def error_of(**changes):
 def test_a_refused_option_says_why(option):
     message = error_of(**{option: "something"})
     assert message.splitlines() == [
-        f"ee_conformer does not take encoder_conf.{option}: {REFUSED[option]}.",
+        f"early-exit encoders do not take encoder_conf.{option}: {REFUSED[option]}.",
         f"  got:  {option}='something'",
         "  fix:  leave it out",
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from law_tools import alike, recorded_scores, thresholds_between
-from model_factory import make_features, make_recogniser, make_waves
+from model_factory import VARIANTS, make_features, make_recogniser, make_waves
 
 from espnet_ee.decoding.early_exit import decode_until_good
 from espnet_ee.policies import build_policy, policy_names
@@ -13,9 +13,10 @@ from espnet_ee.policies import build_policy, policy_names
 SAMPLES = [30000, 8000, 16001, 3900, 24000, 8000, 12345, 19999, 5000]
 
 
-@pytest.fixture(scope="module")
-def asr(tmp_path_factory):
-    return make_recogniser(tmp_path_factory.mktemp("compaction"))
+@pytest.fixture(scope="module", params=["plain", *VARIANTS])
+def asr(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("compaction")
+    return make_recogniser(folder, **VARIANTS.get(request.param, {}))
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from model_factory import ABSOLUTE, make_features, make_recogniser, make_waves
+from model_factory import ABSOLUTE, HEAD_CONFS, make_features, make_recogniser, make_waves
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from espnet_ee.heads import BiLSTMHead
 from espnet_ee.host.checkpoint import load_model
 from espnet_ee.nn.attention import QUERY_CHUNK, RelativeSelfAttention, SelfAttention
 from espnet_ee.nn.positions import Positions
@@ -20,13 +21,23 @@ VARIANTS = {
     "macaron concat_after": {"macaron_style": True, "concat_after": True},
     "no cnn": {"use_cnn_module": False},
     "stem_channels": {"stem_channels": 7},
+    "half rate": {"half_rate_layers": [2, 6]},
+}
+SETTINGS = {name: {"encoder_conf": conf} for name, conf in VARIANTS.items()} | {
+    "transformer": {"encoder": "ee_transformer", "encoder_conf": {"concat_after": True}},
+    "e_branchformer": {
+        "encoder": "ee_e_branchformer",
+        "encoder_conf": {"use_linear_after_conv": True},
+    },
+    "attention heads": {"model_conf": HEAD_CONFS["attention"]},
+    "normalised heads": {"model_conf": HEAD_CONFS["linear_norm"]},
 }
 
 
-@pytest.fixture(scope="module", params=VARIANTS.values(), ids=VARIANTS)
+@pytest.fixture(scope="module", params=SETTINGS.values(), ids=SETTINGS)
 def asr(request, tmp_path_factory):
     """Counts, and a copy of the model with linear layers that the counter knows."""
-    asr = make_recogniser(tmp_path_factory.mktemp("cost"), encoder_conf=request.param)
+    asr = make_recogniser(tmp_path_factory.mktemp("cost"), **request.param)
     asr.model = load_model(asr.loaded.config, asr.loaded.checkpoint).model
     return asr
 
@@ -127,3 +138,16 @@ def test_the_floor_of_a_light_stem_is_under_12_percent(stem):
     blocks = [encoder.block_flops(n, encoder.frames_of(frames)) for n in range(1, 13)]
     floor = encoder.stem_flops(frames) + LogMelFrontend(512, 160, 80).flops(frames)
     assert floor / (floor + sum(blocks)) < 0.12
+
+
+def test_a_recurrent_head_costs_its_steps():
+    """The counter does not know the fused LSTM: the same steps by cells stand in for it."""
+    head = BiLSTMHead(16, 30, units=10)
+    frames, cell = 9, torch.nn.LSTMCell(16, 10)
+
+    def both_directions():
+        for _ in range(2 * frames):
+            cell(torch.zeros(1, 16))
+        head.linear(torch.zeros(frames, 20))
+
+    assert counted(both_directions) == head.flops(frames)

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 import torch
 from law_tools import thresholds_between
-from model_factory import make_features, make_model
+from model_factory import VARIANTS, make_features, make_model
 
 from espnet_ee.decoding.early_exit import decode_all, decode_until_good
 from espnet_ee.policies import build_policy, policy_names
@@ -15,10 +15,9 @@ from espnet_ee.policies import build_policy, policy_names
 LENGTHS = [90, 33, 150, 61, 120, 47, 75]
 
 
-@pytest.fixture(scope="module", params=["own", "shared"])
+@pytest.fixture(scope="module", params=["own", *VARIANTS])
 def model(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("lazy")
-    return make_model(folder, model_conf={"exit_heads": request.param})
+    return make_model(tmp_path_factory.mktemp("lazy"), **VARIANTS.get(request.param, {}))
 
 
 class RowCounter:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from law_tools import CLEAR, recorded_scores
-from model_factory import ABSOLUTE, N_MELS, make_features, make_recogniser, make_waves
+from model_factory import ABSOLUTE, N_MELS, VARIANTS, make_features, make_recogniser, make_waves
 
 from espnet_ee.host.checkpoint import load_model
 from espnet_ee.nn.stems import STEM_NAMES
@@ -21,16 +21,19 @@ SAMPLES = [8000, 40000, 3201, 16001, 23999, 12345, 16001]
 BATCHES = [[6, 5, 4, 3, 2, 1, 0], [2, 1], [0, 2, 5], [3, 3, 3], [3, 6]]
 
 
-@pytest.fixture(
-    scope="module", params=list(product(STEM_NAMES, ("rel_pos", "abs_pos"))), ids="-".join
-)
-def asr(request, tmp_path_factory):
-    stem, positions = request.param
-    folder = tmp_path_factory.mktemp("neighbours")
-    changes = {
-        "encoder_conf": {"input_layer": stem, **(ABSOLUTE if positions != "rel_pos" else {})}
+STEMS = {
+    f"{stem}-{positions}": {
+        "encoder_conf": {"input_layer": stem, **(ABSOLUTE if positions == "abs_pos" else {})}
     }
-    if positions == "abs_pos":  # so that both normalisations are met
+    for stem, positions in product(STEM_NAMES, ("rel_pos", "abs_pos"))
+}
+
+
+@pytest.fixture(scope="module", params=[*STEMS, *VARIANTS])
+def asr(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("neighbours")
+    changes = dict({**STEMS, **VARIANTS}[request.param])
+    if request.param.endswith("abs_pos"):  # so that both normalisations are met
         changes.update(normalize="global_mvn", normalize_conf={"stats_file": global_stats(folder)})
     return make_recogniser(folder, **changes)
 

@@ -1,4 +1,4 @@
-"""Law 7: weights of ESPnet's Conformer load strictly and give the same output."""
+"""Law 7: weights of ESPnet's encoders load strictly and give the same output."""
 
 from __future__ import annotations
 
@@ -6,20 +6,25 @@ import pytest
 import torch
 from model_factory import ABSOLUTE, make_features, randomise
 
-from espnet_ee.host.compat import StockConformerEncoder
+from espnet_ee.host.compat import (
+    StockConformerEncoder,
+    StockEBranchformerEncoder,
+    StockTransformerEncoder,
+)
 from espnet_ee.host.conformer import EarlyExitConformerEncoder
+from espnet_ee.host.e_branchformer import EarlyExitEBranchformerEncoder
+from espnet_ee.host.transformer import EarlyExitTransformerEncoder
 
-SIZES = {
+STACK = {
     "input_size": 40,
     "output_size": 16,
     "attention_heads": 2,
     "linear_units": 24,
     "num_blocks": 4,
-    "cnn_module_kernel": 7,
-    "rel_pos_type": "latest",
     "interctc_layer_idx": [1, 3],
 }
-OPTIONS = {
+SIZES = {**STACK, "cnn_module_kernel": 7, "rel_pos_type": "latest"}
+CONFORMERS = {
     "plain": {},
     "macaron": {"macaron_style": True},
     "concat_after": {"concat_after": True},
@@ -30,14 +35,49 @@ OPTIONS = {
     "relu": {"activation_type": "relu"},
     "stochastic depth": {"stochastic_depth_rate": 0.3},
 }
+TRANSFORMERS = {
+    "plain": {},
+    "post-norm": {"normalize_before": False},
+    "concat_after": {"concat_after": True},
+    "post-norm concat_after": {"normalize_before": False, "concat_after": True},
+}
+BRANCHFORMERS = {
+    "plain": {},
+    "ffn": {"use_ffn": True},
+    "macaron": {"use_ffn": True, "macaron_ffn": True, "merge_conv_kernel": 5},
+    "linear gate": {"use_linear_after_conv": True, "gate_activation": "swish"},
+    "abs_pos": {"pos_enc_layer_type": "abs_pos", "attention_layer_type": "selfattn"},
+}
+BRANCHFORMER_SIZES = {
+    **STACK,
+    "rel_pos_type": "latest",
+    "cgmlp_linear_units": 28,
+    "cgmlp_conv_kernel": 7,
+}
+PAIRS = {
+    f"{title} {name}": (stock, ours, {**sizes, **options})
+    for title, stock, ours, sizes, variants in (
+        ("conformer", StockConformerEncoder, EarlyExitConformerEncoder, SIZES, CONFORMERS),
+        ("transformer", StockTransformerEncoder, EarlyExitTransformerEncoder, STACK, TRANSFORMERS),
+        (
+            "e_branchformer",
+            StockEBranchformerEncoder,
+            EarlyExitEBranchformerEncoder,
+            BRANCHFORMER_SIZES,
+            BRANCHFORMERS,
+        ),
+    )
+    for name, options in variants.items()
+}
 
 
-@pytest.fixture(scope="module", params=OPTIONS.values(), ids=OPTIONS)
+@pytest.fixture(scope="module", params=PAIRS.values(), ids=PAIRS)
 def pair(request):
+    stock_class, our_class, options = request.param
     torch.manual_seed(0)
-    stock = StockConformerEncoder(**SIZES, **request.param)
+    stock = stock_class(**options)
     randomise(stock)
-    ours = EarlyExitConformerEncoder(**SIZES, **request.param)
+    ours = our_class(**options)
     ours.load_state_dict(stock.state_dict(), strict=True)
     return stock.eval(), ours.eval()
 
@@ -52,6 +92,8 @@ def test_same_output_at_every_exit(lengths, pair):
     assert out_lengths.tolist() == [stock_last.shape[1]] * len(lengths)
     # 202511 counts one frame too many for some lengths; the frames it computes are right.
     assert [layer for layer, _ in below] == [layer for layer, _ in stock_below] == [1, 3]
+    if isinstance(pair[0], StockEBranchformerEncoder):  # which forgets to normalise its exits
+        stock_below = [(layer, pair[0].after_norm(hidden)) for layer, hidden in stock_below]
     for (_, ours), (_, theirs) in zip(
         [*below, (4, last)], [*stock_below, (4, stock_last)], strict=True
     ):

@@ -34,3 +34,28 @@ def test_exits_are_blocks_and_one_criterion_chooses_the_model(path: Path) -> Non
     # ESPnet 202511 averages checkpoints wrongly when there are several criteria.
     assert config["best_model_criterion"] == [["valid", "cer_ctc", "min"]]
     assert config["init"] == "none" or config["init"] is None
+
+
+# Vocabulary and parameters of each model at full size, body and heads.
+FULL_SIZE = {
+    # 31,536,128 in arXiv:2309.09546's code (convolutions 258,560 + 12 x 2,573,568 + 6 heads x
+    # 65,792), and 512 for the normalisation that all our exits share.
+    "train_ee_conformer_ctc": (256, 31_536_128 + 512),
+    "train_ee_conformer_aed": (256, None),
+    "train_ee_e_branchformer": (256, None),
+    "train_ee_retrofit": (300, None),
+}
+
+
+@pytest.mark.parametrize("name", FULL_SIZE)
+def test_it_builds_at_full_size(name: str, tmp_path: Path) -> None:
+    from espnet_ee.host.task import EarlyExitASRTask
+
+    vocab_size, parameters = FULL_SIZE[name]
+    command = ["--config", str(ROOT / f"conf/{name}.yaml"), "--output_dir", str(tmp_path)]
+    args = EarlyExitASRTask.get_parser().parse_args(command)
+    args.token_list = ["<blank>", *(f"t{n}" for n in range(vocab_size - 2)), "<sos/eos>"]
+    model = EarlyExitASRTask.build_model(args)
+    found = sum(parameter.numel() for parameter in model.parameters())
+    assert found == parameters if parameters else found > 5_000_000
+    assert model.encoder.exit_layers == tuple(args.encoder_conf["exit_layers"])

@@ -1,4 +1,4 @@
-"""CTC losses per utterance and exit weights."""
+"""CTC losses per utterance."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from itertools import product
 import pytest
 import torch
 
-from espnet_ee.errors import ConfigError
-from espnet_ee.losses import ctc_losses, exit_weights
+from espnet_ee.losses import ctc_losses
 
 
 def brute_force(log_probs, target):
@@ -48,45 +47,3 @@ def test_an_empty_text_is_all_blanks():
         logits, torch.tensor([4]), torch.zeros(1, 0, dtype=torch.long), torch.tensor([0])
     )
     assert loss.item() == pytest.approx(-logits.log_softmax(-1)[0, :, 0].sum().item(), rel=1e-5)
-
-
-@pytest.mark.parametrize("exits", [1, 2, 3, 6, 12])
-def test_depth_weights_sum_to_one_and_rise(exits):
-    weights = exit_weights("depth", exits)
-    assert len(weights) == exits and sum(weights) == pytest.approx(1.0)
-    assert all(
-        b - a == pytest.approx(weights[0]) for a, b in zip(weights, weights[1:], strict=False)
-    )
-
-
-@pytest.mark.parametrize("exits", [1, 3, 6])
-def test_uniform_weights_are_the_plain_sum(exits):
-    assert exit_weights("uniform", exits) == (1.0,) * exits
-
-
-def test_listed_weights_are_taken_as_they_are():
-    assert exit_weights([0, 0.5, 2], 3) == (0.0, 0.5, 2.0)
-
-
-@pytest.mark.parametrize(
-    ("rule", "text"),
-    [
-        ("unifrom", "'unifrom' for 3 exits"),
-        ([1.0, 2.0], "[1.0, 2.0] for 3 exits"),
-        ([], "[] for 3 exits"),
-        ([1.0, -1.0, 1.0], "not negative"),
-        ([math.nan, 1.0, 1.0], "must be finite"),
-        ([math.inf, 1.0, 1.0], "must be finite"),
-        ([0.0, 0.0, 0.0], "not all zero"),
-    ],
-)
-def test_wrong_weights_say_so(rule, text):
-    with pytest.raises(ConfigError) as error:
-        exit_weights(rule, 3)
-    assert text in str(error.value) and "model_conf.exit_weights" in str(error.value)
-
-
-def test_the_fix_can_be_typed():
-    with pytest.raises(ConfigError) as error:
-        exit_weights([1.0], 2)
-    assert str(error.value).endswith("fix:  --model_conf exit_weights=[1.0,1.0]")

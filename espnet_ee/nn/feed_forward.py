@@ -1,0 +1,40 @@
+"""What several kinds of blocks share: position-wise layers, normalisation, activations."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "swish": nn.SiLU,
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "hardtanh": nn.Hardtanh,
+    "selu": nn.SELU,
+}
+
+LAYER_NORM_EPS = 1e-12  # ESPnet's value; torch's default of 1e-5 would change loaded models
+
+
+def layer_norm(width: int) -> nn.LayerNorm:
+    """Layer normalisation with ESPnet's epsilon."""
+    return nn.LayerNorm(width, eps=LAYER_NORM_EPS)
+
+
+class FeedForward(nn.Module):
+    """Two linear layers: ``D -> linear_units -> D``."""
+
+    def __init__(self, width: int, units: int, dropout_rate: float, activation: nn.Module) -> None:
+        super().__init__()
+        self.w_1 = nn.Linear(width, units)
+        self.w_2 = nn.Linear(units, width)
+        self.dropout = nn.Dropout(dropout_rate)
+        self.activation = activation
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """``(B, T, D)`` to ``(B, T, D)``."""
+        return self.w_2(self.dropout(self.activation(self.w_1(frames))))  # type: ignore[no-any-return]
+
+    def flops(self, frames: int) -> int:
+        """FLOPs for one utterance of ``frames`` frames (1 MAC = 2 FLOPs)."""
+        return 2 * 2 * frames * self.w_1.in_features * self.w_1.out_features
