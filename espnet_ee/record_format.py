@@ -75,6 +75,7 @@ class UtteranceRecord:
     Attributes:
         body_gflops: ``E`` cumulative costs: front-end, stem and blocks up to that exit.
         head_gflops: ``E`` costs of that exit's own head, without scoring.
+        text_gflops: ``E`` costs of finding that exit's text beyond its head: 0 for greedy CTC.
     """
 
     utt_id: str
@@ -85,6 +86,7 @@ class UtteranceRecord:
     body_gflops: tuple[float, ...]
     head_gflops: tuple[float, ...]
     exits: tuple[ExitHypothesis, ...]
+    text_gflops: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -165,6 +167,7 @@ _UTTERANCE = {
     "frames": _COUNT,
     "body_gflops": _COSTS,
     "head_gflops": _COSTS,
+    "text_gflops": _COSTS,
     "exits": _Kind("a list of objects", lambda v: isinstance(v, list)),
 }
 _EXIT = {
@@ -251,6 +254,8 @@ def header_to_json(header: RecordHeader) -> dict[str, Any]:
 
 
 def parse_utterance(line: Any, header: RecordHeader, where: str) -> UtteranceRecord:
+    if isinstance(line, dict):  # of records by greedy CTC it is left out
+        line = {"text_gflops": [0.0] * len(header.exits), **line}
     value = _checked(line, _UTTERANCE, where)
     _check_exits(value, header, where)
     hypotheses = []
@@ -274,12 +279,13 @@ def parse_utterance(line: Any, header: RecordHeader, where: str) -> UtteranceRec
         body_gflops=tuple(map(float, value["body_gflops"])),
         head_gflops=tuple(map(float, value["head_gflops"])),
         exits=tuple(hypotheses),
+        text_gflops=tuple(map(float, value["text_gflops"])),
     )
 
 
 def _check_exits(value: Mapping[str, Any], header: RecordHeader, where: str) -> None:
     wanted = len(header.exits)
-    for key in ("exits", "body_gflops", "head_gflops"):
+    for key in ("exits", "body_gflops", "head_gflops", "text_gflops"):
         if len(value[key]) != wanted:
             raise DataError(
                 f"{where}: wrong number of exits in {key}.",
@@ -292,6 +298,7 @@ def _check_exits(value: Mapping[str, Any], header: RecordHeader, where: str) -> 
 
 
 def utterance_to_json(utterance: UtteranceRecord) -> dict[str, Any]:
+    searched = any(utterance.text_gflops)
     return {
         "id": utterance.utt_id,
         "speaker": utterance.speaker,
@@ -300,6 +307,7 @@ def utterance_to_json(utterance: UtteranceRecord) -> dict[str, Any]:
         "frames": int(utterance.frames),
         "body_gflops": [float(cost) for cost in utterance.body_gflops],
         "head_gflops": [float(cost) for cost in utterance.head_gflops],
+        **({"text_gflops": [float(cost) for cost in utterance.text_gflops]} if searched else {}),
         "exits": [
             {
                 "text": hypothesis.text,

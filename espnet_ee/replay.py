@@ -42,6 +42,7 @@ class ScoredSet:
         frames: Behind the stem, ``(U,)``.
         body_gflops: Cumulative cost up to each exit, ``(U, E)``.
         head_gflops: Cost of each exit's own head, without scoring, ``(U, E)``.
+        text_gflops: Cost of finding each exit's text beyond its head, ``(U, E)``.
         scores: Policy -> ``(U, E)``, NaN where unknown; always holds ``layer``.
         speakers: ``U`` names, None where unknown.
     """
@@ -53,6 +54,7 @@ class ScoredSet:
     frames: IntArray
     body_gflops: FloatArray
     head_gflops: FloatArray
+    text_gflops: FloatArray
     scores: Mapping[str, FloatArray]
     speakers: tuple[str | None, ...]
 
@@ -111,6 +113,7 @@ def score_set(
         frames=np.array([u.frames for u in record.utterances], dtype=np.int64),
         body_gflops=np.array([u.body_gflops for u in record.utterances]),
         head_gflops=np.array([u.head_gflops for u in record.utterances]),
+        text_gflops=np.array([u.text_gflops for u in record.utterances]),
         scores={name: policy_scores(record, name) for name in (LAYER, *record.header.policies)},
         speakers=tuple(speakers_of(record, utt2spk)),
     )
@@ -170,6 +173,7 @@ def pool(sets: Sequence[ScoredSet]) -> ScoredSet:
         frames=np.concatenate([item.frames for item in sets]),
         body_gflops=np.concatenate([item.body_gflops for item in sets]),
         head_gflops=np.concatenate([item.head_gflops for item in sets]),
+        text_gflops=np.concatenate([item.text_gflops for item in sets]),
         scores={n: np.concatenate([item.scores[n] for item in sets]) for n in first.scores},
         speakers=tuple(speaker for item in sets for speaker in item.speakers),
     )
@@ -220,15 +224,15 @@ def stop_gflops(scored: ScoredSet, policy: str) -> FloatArray:
     """Return the cost of stopping at each exit, ``(U, E)``.
 
     A policy that reads posteriors pays every head on its way and its own scoring of each; any
-    other, as ``layer``, pays the last head only. To the last bit this is what
-    ``espnet_ee.cost.UtteranceCost.until`` charges a run that stops.
+    other, as ``layer``, pays the last head only. Both pay the text where they stop. To the last
+    bit this is what ``espnet_ee.cost.UtteranceCost.until`` charges a run that stops.
     """
     body, heads = scored.body_gflops, scored.head_gflops
     if policy == LAYER or not scored.header.policies[policy].reads_posteriors:
-        return body + heads
+        return body + heads + scored.text_gflops
     per_posterior = scored.header.policies[policy].score_flops_per_posterior
     scoring = per_posterior * scored.frames * scored.header.vocab_size / GIGA  # (U,)
-    total: FloatArray = body + (heads + scoring[:, None]).cumsum(axis=1)
+    total: FloatArray = body + (heads + scoring[:, None]).cumsum(axis=1) + scored.text_gflops
     return total
 
 

@@ -89,6 +89,7 @@ def _make_utterance(number, header, rng, speakers, words, noise) -> UtteranceRec
         frames=int(seconds * 12.5),
         body_gflops=tuple(body),
         head_gflops=tuple([0.01 * seconds] * len(header.exits)),
+        text_gflops=(0.0,) * len(header.exits),
         exits=tuple(hypotheses),
     )
 
@@ -124,6 +125,7 @@ def table_record(texts: Sequence[Sequence[str]], references: Sequence[str], **sc
             frames=10,
             body_gflops=tuple(2.0 * layer for layer in exits),
             head_gflops=(0.5,) * len(exits),
+            text_gflops=(0.0,) * len(exits),
             exits=tuple(
                 ExitHypothesis(text, (), {name: table[row][e] for name, table in scores.items()})
                 for e, text in enumerate(texts[row])

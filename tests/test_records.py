@@ -51,6 +51,16 @@ def test_a_nan_score_is_null_in_the_file_and_nan_again(tmp_path):
     assert math.isnan(read_record(path).utterances[0].exits[0].scores["entropy"])
 
 
+def test_the_cost_of_texts_is_kept_where_there_is_one(tmp_path):
+    record = make_record(2)
+    searched = replace(record.utterances[0], text_gflops=(0.0, 0.5, 0.75))
+    record = replace(record, utterances=(searched, record.utterances[1]))
+    path = save(record, tmp_path / "r.gz")
+    assert read_record(path) == record
+    _, first, second = lines_of(path)
+    assert first["text_gflops"] == [0.0, 0.5, 0.75] and "text_gflops" not in second
+
+
 def test_the_file_has_the_fields_of_the_format(saved):
     header, first, *_ = lines_of(saved)
     assert header["format"] == "espnet-ee-record" and header["version"] == 1

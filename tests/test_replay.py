@@ -156,3 +156,14 @@ def test_sets_of_different_models_do_not_pool():
 def test_a_set_without_a_word_cannot_be_scored():
     with pytest.raises(DataError, match="no reference word"):
         score_set(table_record([["a"]], [""]))
+
+
+def test_a_text_is_paid_where_it_is_taken():
+    """The search of the exits passed by is not run, whatever the policy reads."""
+    record = make_record(6)
+    costs = tuple(float(n) for n in range(len(record.header.exits)))
+    searched = [replace(item, text_gflops=costs) for item in record.utterances]
+    plain, paid = score_set(record), score_set(replace(record, utterances=tuple(searched)))
+    for policy in ("layer", "entropy"):
+        extra = stop_gflops(paid, policy) - stop_gflops(plain, policy)
+        np.testing.assert_allclose(extra, [costs] * 6)

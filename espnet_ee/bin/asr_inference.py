@@ -13,7 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from espnet_ee.bin.main import Parser
-from espnet_ee.bin.options import check_device, check_threshold, positive, threshold
+from espnet_ee.bin.options import (
+    add_search_options,
+    check_device,
+    check_threshold,
+    positive,
+    search_of,
+    threshold,
+)
 from espnet_ee.errors import ConfigError, EspnetEEError
 from espnet_ee.spelling import nearest
 
@@ -38,6 +45,7 @@ def get_parser() -> Parser:
     parser.add_argument("--output_dir", help="folder of the results")
     parser.add_argument("--policy", default="layer", help="exit rule of what 1best_recog holds")
     parser.add_argument("--threshold", type=threshold, help="in the policy's unit")
+    add_search_options(parser, "_")
     parser.add_argument(
         "--batch_size", type=positive, default=16, help="utterances decoded together"
     )
@@ -100,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
 
     device = check_device("cuda" if args.ngpu else "cpu")
     loaded = load_model(Path(args.asr_train_config), Path(args.asr_model_file), device)
-    asr = EarlyExitSpeech2Text(loaded, device, args.batch_size)
+    asr = EarlyExitSpeech2Text(loaded, device, args.batch_size, search_of(args))
     job = DecodeJob(
         wav_scp=_wav_scp(args.data_path_and_name_and_type),
         out=Path(args.output_dir),

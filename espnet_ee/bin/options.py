@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from espnet_ee.errors import ConfigError
 
 if TYPE_CHECKING:
+    from espnet_ee.host.attention_decoding import BeamOptions
     from espnet_ee.policies import ExitPolicy
 
 
@@ -34,6 +35,29 @@ def threshold(text: str) -> float:
     if math.isnan(value):
         raise argparse.ArgumentTypeError("nan is no threshold")
     return value
+
+
+def add_search_options(parser: argparse.ArgumentParser, dash: str) -> None:
+    """Options of text by attention decoders; ``dash`` joins words, as the command's others do."""
+    parser.add_argument(
+        "--decoder",
+        choices=("ctc", "attention"),
+        default="ctc",
+        help="greedy CTC, or CTC/attention beam search where an exit has a decoder",
+    )
+    parser.add_argument(f"--beam{dash}size", type=positive, default=20, help="of the search")
+    parser.add_argument(
+        f"--ctc{dash}weight", type=float, default=0.5, help="of CTC in the search, below 1"
+    )
+
+
+def search_of(args: argparse.Namespace) -> BeamOptions | None:
+    """What ``add_search_options`` asked for; None for greedy CTC."""
+    from espnet_ee.host.attention_decoding import BeamOptions
+
+    if args.decoder == "ctc":
+        return None
+    return BeamOptions(beam_size=args.beam_size, ctc_weight=args.ctc_weight)
 
 
 def check_threshold(policy: ExitPolicy, value: float | None) -> float:

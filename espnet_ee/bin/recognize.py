@@ -6,7 +6,14 @@ import argparse
 import json
 from dataclasses import asdict
 
-from espnet_ee.bin.options import check_device, check_threshold, positive, threshold
+from espnet_ee.bin.options import (
+    add_search_options,
+    check_device,
+    check_threshold,
+    positive,
+    search_of,
+    threshold,
+)
 from espnet_ee.errors import ConfigError
 
 
@@ -23,6 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold", type=threshold, help="of the policy: stop at the first exit that reaches it"
     )
+    add_search_options(parser, "-")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of each line")
     parser.add_argument("--batch-size", type=positive, default=16, help="files decoded together")
     parser.add_argument("--threads", type=positive, default=1, help="of torch on the CPU")
@@ -45,7 +53,9 @@ def run(args: argparse.Namespace) -> int:
     from espnet_ee.host.feeding import Feeder
     from espnet_ee.host.inference import EarlyExitSpeech2Text
 
-    asr = EarlyExitSpeech2Text.from_exp(args.exp, args.checkpoint, device, args.batch_size)
+    asr = EarlyExitSpeech2Text.from_exp(
+        args.exp, args.checkpoint, device, args.batch_size, search_of(args)
+    )
     if args.exit_layer is not None and args.exit_layer > asr.exit_layers[-1]:
         raise ConfigError(
             f"--exit-layer {args.exit_layer} is deeper than the model.",

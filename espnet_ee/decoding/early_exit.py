@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from espnet_ee.decoding.greedy import GreedyPath, greedy_ctc
+from espnet_ee.decoding.greedy import greedy_ctc
+from espnet_ee.decoding.hypothesis import Hypothesis, Speaker
 from espnet_ee.exits import Exit, Walk
 from espnet_ee.policies import Evidence, ExitPolicy, stops
 
@@ -33,14 +34,14 @@ class Decision:
         layer: Counts blocks from 1.
         score: The policy's score at that exit.
         frames: Real frames behind the stem.
-        path: The greedy hypothesis.
+        path: What it said.
     """
 
     exit_index: int
     layer: int
     score: float
     frames: int
-    path: GreedyPath
+    path: Hypothesis
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,13 @@ class ScoredExit:
 
     layer: int
     frames: int
-    path: GreedyPath
+    path: Hypothesis
     scores: Mapping[str, float]
+
+
+def speak_greedily(exit: Exit, log_probs: Tensor) -> list[Hypothesis]:
+    """The greedy CTC path of each row."""
+    return greedy_ctc(log_probs, exit.lengths)
 
 
 def decode_until_good(
@@ -60,6 +66,7 @@ def decode_until_good(
     policy: ExitPolicy,
     threshold: float,
     compact: bool = True,
+    speak: Speaker = speak_greedily,
 ) -> list[Decision]:
     """Stop each utterance at its first exit whose score reaches the threshold.
 
@@ -71,6 +78,7 @@ def decode_until_good(
         threshold: In the policy's unit.
         compact: Drop stopped utterances from the batch; False computes on for all of
             them and only ignores the rest (the same decisions, for tests and benchmarks).
+        speak: Makes the text of those that stop at an exit.
 
     Returns:
         One decision per utterance, in input order.
@@ -86,7 +94,7 @@ def decode_until_good(
         active = waiting[exit.utterances]
         stopped = stops(scores, threshold, exit.last) & active
         if bool(stopped.any()):
-            for utterance, decision in _decide(model, exit, log_probs, scores, stopped):
+            for utterance, decision in _decide(model, exit, log_probs, scores, stopped, speak):
                 decisions[utterance] = decision
             waiting[exit.utterances[stopped]] = False
         if not bool(waiting.any()):
@@ -100,7 +108,11 @@ def decode_until_good(
 
 
 def decode_all(
-    model: ExitModel, features: Tensor, lengths: Tensor, policies: Sequence[ExitPolicy]
+    model: ExitModel,
+    features: Tensor,
+    lengths: Tensor,
+    policies: Sequence[ExitPolicy],
+    speak: Speaker = speak_greedily,
 ) -> list[list[ScoredExit]]:
     """Every exit of every utterance with every policy's score.
 
@@ -114,7 +126,7 @@ def decode_all(
         now = Evidence(exit.index, exit.layer, log_probs, exit.lengths)
         scores = {policy.name: policy.score(now, history).tolist() for policy in policies}
         frames = exit.lengths.tolist()
-        for row, path in enumerate(greedy_ctc(log_probs, exit.lengths)):
+        for row, path in enumerate(speak(exit, log_probs)):
             own = {name: values[row] for name, values in scores.items()}
             utterances[row].append(ScoredExit(exit.layer, frames[row], path, own))
         if any(policy.reads_history for policy in policies):
@@ -123,22 +135,27 @@ def decode_all(
 
 
 def _decide(
-    model: ExitModel, exit: Exit, log_probs: Tensor | None, scores: Tensor, stopped: Tensor
+    model: ExitModel,
+    exit: Exit,
+    log_probs: Tensor | None,
+    scores: Tensor,
+    stopped: Tensor,
+    speak: Speaker,
 ) -> list[tuple[int, Decision]]:
     """Decisions of the rows that stop here, with their place in the input."""
     rows = stopped.nonzero().squeeze(1)
-    lengths = exit.lengths[rows]
-    if log_probs is None:
-        leaving = Exit(
-            exit.index, exit.layer, exit.last, exit.hidden[rows], lengths, exit.utterances[rows]
-        )
-        log_probs = model.exit_log_probs(leaving)
-    else:
-        log_probs = log_probs[rows]
-    paths = greedy_ctc(log_probs, lengths)
-    places = exit.utterances[rows].tolist()
-    values = scores[rows].tolist()
+    leaving = replace(
+        exit,
+        hidden=exit.hidden[rows],
+        lengths=exit.lengths[rows],
+        utterances=exit.utterances[rows],
+    )
+    own = model.exit_log_probs(leaving) if log_probs is None else log_probs[rows]
+    paths = speak(leaving, own)
+    places, frames = leaving.utterances.tolist(), leaving.lengths.tolist()
     return [
-        (place, Decision(exit.index, exit.layer, value, frames, path))
-        for place, value, frames, path in zip(places, values, lengths.tolist(), paths, strict=True)
+        (place, Decision(exit.index, exit.layer, value, count, path))
+        for place, value, count, path in zip(
+            places, scores[rows].tolist(), frames, paths, strict=True
+        )
     ]

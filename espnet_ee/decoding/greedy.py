@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from torch import Tensor
 
+from espnet_ee.decoding.hypothesis import Hypothesis
 from espnet_ee.nn.masks import valid_frames
 
 BLANK = 0
 
 
-@dataclass(frozen=True)
-class GreedyPath:
-    """Best path of one utterance.
-
-    Attributes:
-        tokens: Labels without blanks and repeats.
-        log_prob: Sum over frames of the largest log-probability, in nats.
-    """
-
-    tokens: tuple[int, ...]
-    log_prob: float
-
-
-def greedy_ctc(log_probs: Tensor, lengths: Tensor) -> list[GreedyPath]:
+def greedy_ctc(log_probs: Tensor, lengths: Tensor) -> list[Hypothesis]:
     """Best label per frame, repeats merged, blanks dropped (Graves et al. 2006).
 
     Args:
@@ -39,6 +25,6 @@ def greedy_ctc(log_probs: Tensor, lengths: Tensor) -> list[GreedyPath]:
     scores = best.masked_fill(~valid, 0.0).sum(dim=1).tolist()
     labels, kept = labels.cpu(), kept.cpu()
     return [
-        GreedyPath(tuple(row[mask].tolist()), score)
+        Hypothesis(tuple(row[mask].tolist()), score)
         for row, mask, score in zip(labels, kept, scores, strict=True)
     ]

@@ -70,21 +70,30 @@ with (
     from espnet2.train.trainer import Trainer
 
     try:  # 202511's place, then 202611's
+        from espnet.nets.batch_beam_search import BatchBeamSearch
         from espnet.nets.pytorch_backend.nets_utils import th_accuracy
         from espnet.nets.pytorch_backend.transformer.add_sos_eos import add_sos_eos
+        from espnet.nets.scorers.ctc import CTCPrefixScorer
+        from espnet.nets.scorers.length_bonus import LengthBonus
     except ModuleNotFoundError:
+        from espnet2.legacy.nets.batch_beam_search import BatchBeamSearch
         from espnet2.legacy.nets.pytorch_backend.nets_utils import th_accuracy
         from espnet2.legacy.nets.pytorch_backend.transformer.add_sos_eos import add_sos_eos
+        from espnet2.legacy.nets.scorers.ctc import CTCPrefixScorer
+        from espnet2.legacy.nets.scorers.length_bonus import LengthBonus
 
 __all__ = [
     "CTC",
     "SUPPORTED",
     "ASRTask",
     "AbsEncoder",
+    "BatchBeamSearch",
+    "CTCPrefixScorer",
     "DatadirWriter",
     "DefaultFrontend",
     "ESPnetASRModel",
     "GlobalMVN",
+    "LengthBonus",
     "Reporter",
     "StockConformerEncoder",
     "StockEBranchformerEncoder",

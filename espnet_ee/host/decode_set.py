@@ -163,6 +163,7 @@ def _record(
             ExitHypothesis(text, exit.path.tokens, exit.scores)
             for text, exit in zip(result.texts, result.exits, strict=True)
         ),
+        text_gflops=tuple(exit.path.gflops for exit in result.exits),
     )
 
 

@@ -14,8 +14,16 @@ from torch import Tensor
 
 from espnet_ee.cost import CostModel, UtteranceCost
 from espnet_ee.decoding.batching import length_sorted_batches
-from espnet_ee.decoding.early_exit import Decision, ScoredExit, decode_all, decode_until_good
+from espnet_ee.decoding.early_exit import (
+    Decision,
+    ScoredExit,
+    decode_all,
+    decode_until_good,
+    speak_greedily,
+)
+from espnet_ee.decoding.hypothesis import Speaker
 from espnet_ee.errors import DataError
+from espnet_ee.host.attention_decoding import AttentionSpeaker, BeamOptions
 from espnet_ee.host.checkpoint import (
     LoadedModel,
     find_checkpoint,
@@ -44,7 +52,7 @@ class Recognition:
         gflops: Cost from the waveform on.
         seconds: Of audio.
         frames: Behind the stem.
-        log_prob: Of the greedy path, in nats.
+        log_prob: Of the greedy path, in nats, or the score of a search.
     """
 
     text: str
@@ -80,9 +88,16 @@ class EarlyExitSpeech2Text:
         loaded: A model and its provenance.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         batch_size: Utterances decoded together.
+        beam: Search with the attention decoders by these options; None: greedy CTC.
     """
 
-    def __init__(self, loaded: LoadedModel, device: str = "cpu", batch_size: int = 16) -> None:
+    def __init__(
+        self,
+        loaded: LoadedModel,
+        device: str = "cpu",
+        batch_size: int = 16,
+        beam: BeamOptions | None = None,
+    ) -> None:
         self.loaded, self.model = loaded, loaded.model
         self.device, self.batch_size = torch.device(device), batch_size
         self.num_parameters = sum(p.numel() for p in self.model.parameters())
@@ -91,6 +106,7 @@ class EarlyExitSpeech2Text:
         self._tokenizer = build_tokenizer(token_type=args.token_type, bpemodel=args.bpemodel)
         self._converter = TokenIDConverter(token_list=self.token_list)
         self.frontend = log_mel_of(self.model.frontend)
+        self.speak: Speaker = AttentionSpeaker(self.model, beam) if beam else speak_greedily
         widen_primitive_cache()
         pack_for_inference(self.model)
 
@@ -101,6 +117,7 @@ class EarlyExitSpeech2Text:
         checkpoint: str | Path | None = None,
         device: str = "cpu",
         batch_size: int = 16,
+        beam: BeamOptions | None = None,
     ) -> EarlyExitSpeech2Text:
         """The model of an experiment folder.
 
@@ -109,14 +126,16 @@ class EarlyExitSpeech2Text:
             checkpoint: Another checkpoint than the n-best average.
             device: ``cpu``, ``cuda`` or ``cuda:N``.
             batch_size: Utterances decoded together.
+            beam: Search with the attention decoders by these options; None: greedy CTC.
 
         Raises:
-            ConfigError: No or a wrong ``config.yaml``.
+            ConfigError: No or a wrong ``config.yaml``, or no decoder to search with.
             CheckpointError: No checkpoint, or a damaged or foreign one.
         """
         folder = Path(exp)
         path = Path(checkpoint) if checkpoint else find_checkpoint(folder)
-        return cls(load_model(folder / "config.yaml", path, device), device, batch_size)
+        loaded = load_model(folder / "config.yaml", path, device)
+        return cls(loaded, device, batch_size, beam)
 
     @property
     def sample_rate(self) -> int:
@@ -155,7 +174,9 @@ class EarlyExitSpeech2Text:
         results: dict[int, Recognition] = {}
         cost_model = self.cost_model([rule])
         for places, features, lengths, seconds in self._batches(waves):
-            decisions = decode_until_good(self.model, features, lengths, rule, threshold, compact)
+            decisions = decode_until_good(
+                self.model, features, lengths, rule, threshold, compact, self.speak
+            )
             for place, decision, n, sec in zip(
                 places, decisions, lengths.tolist(), seconds, strict=True
             ):
@@ -180,7 +201,7 @@ class EarlyExitSpeech2Text:
         results: dict[int, AllExits] = {}
         cost_model = self.cost_model(rules)
         for places, features, lengths, seconds in self._batches(waves):
-            decoded = decode_all(self.model, features, lengths, rules)
+            decoded = decode_all(self.model, features, lengths, rules, self.speak)
             for place, exits, n, sec in zip(
                 places, decoded, lengths.tolist(), seconds, strict=True
             ):
@@ -264,7 +285,7 @@ class EarlyExitSpeech2Text:
             exit_index=decision.exit_index,
             layer=decision.layer,
             score=decision.score,
-            gflops=gflops,
+            gflops=gflops + decision.path.gflops,
             seconds=seconds,
             frames=decision.frames,
             log_prob=decision.path.log_prob,

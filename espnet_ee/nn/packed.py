@@ -7,7 +7,10 @@ packed weights uses all of AVX-512 there. Torch's compiler freezes weights by th
 from __future__ import annotations
 
 import logging
+import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -87,3 +90,17 @@ def pack_for_inference(model: nn.Module) -> bool:
             elif type(child) is PointwiseConv:
                 setattr(parent, name, PackedLinear(child.weight.squeeze(-1), child.bias))
     return True
+
+
+def _linear_flops(
+    frames: Sequence[int], *_rest: Any, out_shape: Sequence[int], **_named: Any
+) -> int:
+    return 2 * math.prod(frames) * out_shape[-1]
+
+
+# For torch.utils.flop_counter, which does not know the packed operator.
+PACKED_FLOPS: dict[Any, Callable[..., int]] = (
+    {torch.ops.mkldnn._linear_pointwise: _linear_flops}
+    if hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    else {}
+)

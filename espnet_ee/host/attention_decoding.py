@@ -1,0 +1,129 @@
+"""Joint CTC/attention beam search at any exit, by ESPnet's own search and scorers.
+
+Source: Watanabe et al. 2017, "Hybrid CTC/attention architecture for end-to-end speech recognition".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from espnet_ee.cost import GIGA
+from espnet_ee.decoding.greedy import BLANK, greedy_ctc
+from espnet_ee.decoding.hypothesis import Hypothesis
+from espnet_ee.errors import ConfigError
+from espnet_ee.exits import Exit
+from espnet_ee.host.compat import BatchBeamSearch, CTCPrefixScorer, LengthBonus
+from espnet_ee.host.model import EarlyExitASRModel
+from espnet_ee.nn.packed import PACKED_FLOPS
+
+
+@dataclass(frozen=True)
+class BeamOptions:
+    """Options of the search, spelt as in ESPnet's ``asr_inference``, with its defaults.
+
+    Attributes:
+        beam_size: Hypotheses kept.
+        ctc_weight: Of the exit's CTC prefix score; the decoder has the rest.
+        penalty: Added per token.
+        maxlenratio: Longest text over frames; 0: until all hypotheses have ended.
+        minlenratio: Shortest text over frames.
+    """
+
+    beam_size: int = 20
+    ctc_weight: float = 0.5
+    penalty: float = 0.0
+    maxlenratio: float = 0.0
+    minlenratio: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.beam_size < 1 or not 0.0 <= self.ctc_weight < 1.0:
+            raise ConfigError(
+                "these options make no attention search.",
+                got=f"beam_size={self.beam_size}, ctc_weight={self.ctc_weight}",
+                want="a beam of at least 1, and a CTC weight from 0 to below 1",
+            )
+
+
+class AttentionSpeaker:
+    """Says what the attention decoder of an exit says; exits without one speak by greedy CTC.
+
+    Args:
+        model: With attention at one exit at least.
+        options: Of the search.
+
+    Raises:
+        ConfigError: The model has no decoder.
+    """
+
+    def __init__(self, model: EarlyExitASRModel, options: BeamOptions) -> None:
+        if not model.attention_layers:
+            raise ConfigError(
+                "this model has no attention decoder.",
+                got=f"ctc_weight: {model.ctc_weight}",
+                want="a model trained with ctc_weight below 1",
+                fix="decode by CTC",
+            )
+        self.model, self.options = model, options
+
+    def __call__(self, exit: Exit, log_probs: Tensor) -> list[Hypothesis]:
+        """One hypothesis per row, each searched alone: neighbours cannot matter."""
+        if exit.layer not in self.model.attention_layers:
+            return greedy_ctc(log_probs, exit.lengths)
+        return [
+            self._search(exit.layer, hidden[:n], posteriors[:n])
+            for hidden, posteriors, n in zip(
+                exit.hidden, log_probs, exit.lengths.tolist(), strict=True
+            )
+        ]
+
+    def _search(self, layer: int, hidden: Tensor, posteriors: Tensor) -> Hypothesis:
+        """``(T, D)`` and ``(T, V)`` to the best text, its operations counted as they run."""
+        search = self._beam_search(layer, posteriors)
+        limits = {
+            "maxlenratio": self.options.maxlenratio,
+            "minlenratio": self.options.minlenratio,
+        }
+        with FlopCounterMode(display=False, custom_mapping=PACKED_FLOPS) as counter:
+            memory = self.model.attention_memory(layer, hidden[None])[0]
+            found = search(x=memory, **limits)
+        gflops = counter.get_total_flops() / GIGA
+        if not found:  # the search ended without any text that ends
+            return Hypothesis((), float("-inf"), gflops)
+        ends = (BLANK, self.model.sos, self.model.eos)
+        tokens = tuple(token for token in found[0].yseq.tolist() if token not in ends)
+        return Hypothesis(tokens, float(found[0].score), gflops)
+
+    def _beam_search(self, layer: int, posteriors: Tensor) -> Any:
+        model, options = self.model, self.options
+        scorers = {
+            "decoder": model.exit_decoder(layer),
+            "ctc": CTCPrefixScorer(ctc=_Spoken(posteriors), eos=model.eos),
+            "length_bonus": LengthBonus(model.vocab_size),
+        }
+        weights = {
+            "decoder": 1.0 - options.ctc_weight,
+            "ctc": options.ctc_weight,
+            "length_bonus": options.penalty,
+        }
+        return BatchBeamSearch(
+            beam_size=options.beam_size,
+            vocab_size=model.vocab_size,
+            weights=weights,
+            scorers=scorers,
+            sos=model.sos,
+            eos=model.eos,
+            token_list=model.token_list,
+            pre_beam_score_key="full",
+        )
+
+
+class _Spoken:
+    """What ESPnet's prefix scorer wants of a CTC layer, for posteriors that are known already."""
+
+    def __init__(self, posteriors: Tensor) -> None:
+        self.log_softmax: Callable[[Tensor], Tensor] = lambda hidden: posteriors[None]
