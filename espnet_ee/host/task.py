@@ -13,6 +13,7 @@ import yaml
 from espnet_ee.errors import ConfigError
 from espnet_ee.host import registry
 from espnet_ee.host.compat import ASRTask, Reporter, Trainer, average_nbest_models
+from espnet_ee.host.learning_rates import parse_scales, scale_learning_rates
 from espnet_ee.host.model import EarlyExitASRModel
 from espnet_ee.nn.onednn import widen_primitive_cache
 from espnet_ee.spelling import nearest
@@ -87,6 +88,24 @@ class EarlyExitASRTask(ASRTask):
             help="torch.set_float32_matmul_precision while training: 'medium' multiplies in bf16 "
             "on processors that can, about twice as fast on recent CPUs",
         )
+
+        group.add_argument(
+            "--lr_scale",
+            nargs="*",
+            default=[],
+            metavar="NAME=FACTOR",
+            help="other learning rates for parts of the model, e.g. encoder=0.1",
+        )
+
+    @classmethod
+    def build_optimizers(
+        cls, args: argparse.Namespace, model: torch.nn.Module
+    ) -> list[torch.optim.Optimizer]:
+        """ESPnet's optimiser, with the rates that ``--lr_scale`` asks for."""
+        optimizers: list[torch.optim.Optimizer] = super().build_optimizers(args, model)
+        for optimizer in optimizers:
+            scale_learning_rates(optimizer, model, parse_scales(args.lr_scale))
+        return optimizers
 
     @classmethod
     def main(cls, args: argparse.Namespace | None = None, cmd: Sequence[str] | None = None) -> None:
