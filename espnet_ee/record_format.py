@@ -14,6 +14,7 @@ from espnet_ee.errors import DataError
 
 FORMAT = "espnet-ee-record"
 VERSION = 1
+GREEDY = "greedy CTC"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,7 @@ class RecordHeader:
         versions: Program -> version, of the run that decoded.
         vocab_size: Posteriors of one frame, blank included.
         floor_gflops_per_second: Cost before block 1 per second of audio, if known.
+        decoding: What made the texts.
     """
 
     set_name: str
@@ -57,6 +59,7 @@ class RecordHeader:
     num_parameters: int
     vocab_size: int
     floor_gflops_per_second: float | None = None
+    decoding: str = GREEDY
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,7 @@ _HEADER = {
     "floor_gflops_per_second": _Kind(
         "a number or null", lambda v: v is None or (_is_number(v) and v >= 0)
     ),
+    "decoding": _TEXT,
 }
 _POLICY = {
     "unit": _TEXT,
@@ -186,6 +190,7 @@ _HEADER_AS_IS = (
     "num_parameters",
     "vocab_size",
     "floor_gflops_per_second",
+    "decoding",
 )
 
 
@@ -207,7 +212,7 @@ def _checked(value: Any, kinds: Mapping[str, _Kind], where: str) -> dict[str, An
 
 def parse_header(line: Any, where: str) -> RecordHeader:
     if isinstance(line, dict):
-        line = {"floor_gflops_per_second": None, **line}
+        line = {"floor_gflops_per_second": None, "decoding": GREEDY, **line}
         if line.get("format") == FORMAT and line.get("version") != VERSION:
             raise DataError(
                 f"{where}: a record of another version.",

@@ -185,6 +185,7 @@ def _model_of(header: RecordHeader) -> dict[str, Any]:
         "exits": header.exits,
         "policies": dict(header.policies),
         "vocab_size": header.vocab_size,
+        "decoding": header.decoding,
     }
 
 

@@ -14,8 +14,8 @@ STRATEGIES = ("joint", "alternating", "random_exit")
 class StepSchedule(nn.Module):
     """Counts training steps, where the strategy depends on them, and picks the exits that learn.
 
-    A step is one forward pass in training mode. The count is saved with the model, so a resumed
-    training goes on where it was, and all processes of a distributed one draw alike.
+    A step is one update of the weights. The count is saved with the model, so a resumed training
+    goes on where it was, and all processes of a distributed one draw alike.
 
     Args:
         strategy: ``joint``: all exits in every step. ``alternating``: the last exit alone in
@@ -29,6 +29,7 @@ class StepSchedule(nn.Module):
     """
 
     steps: Tensor
+    accum_grad = 1  # forward passes per update; the trainer sets it
 
     def __init__(self, strategy: str, num_exits: int, freeze_body_updates: int) -> None:
         super().__init__()
@@ -46,12 +47,23 @@ class StepSchedule(nn.Module):
         self.strategy, self.num_exits = strategy, num_exits
         self.freeze_body_updates = freeze_body_updates
         if self.counts:
-            self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+            self.register_buffer("steps", torch.zeros((), dtype=torch.long))  # forward passes
 
     @property
     def counts(self) -> bool:
         """Whether anything depends on the number of the step."""
         return self.strategy != "joint" or self.freeze_body_updates > 0
+
+    @property
+    def updates(self) -> int:
+        """Updates so far."""
+        return int(self.steps) // self.accum_grad
+
+    def start(self, accum_grad: int) -> None:
+        """A training begins: counts of another one, come by ``--init_param``, are forgotten."""
+        self.accum_grad = accum_grad
+        if self.counts:
+            self.steps.zero_()
 
     @property
     def may_skip_parameters(self) -> bool:
@@ -63,7 +75,7 @@ class StepSchedule(nn.Module):
         everyone = tuple(range(self.num_exits))
         if not self.training or self.strategy == "joint":
             return everyone
-        step = int(self.steps)
+        step = self.updates
         if self.strategy == "alternating":
             return everyone if step % 2 else everyone[-1:]
         draw = torch.Generator().manual_seed(step)
@@ -71,9 +83,9 @@ class StepSchedule(nn.Module):
 
     def body_rests(self) -> bool:
         """Whether stem and blocks are frozen in this step."""
-        return self.training and self.counts and int(self.steps) < self.freeze_body_updates
+        return self.training and self.counts and self.updates < self.freeze_body_updates
 
     def advance(self) -> None:
-        """One training step is done."""
+        """One forward pass in training mode is done."""
         if self.training and self.counts:
             self.steps += 1

@@ -167,3 +167,10 @@ def test_a_text_is_paid_where_it_is_taken():
     for policy in ("layer", "entropy"):
         extra = stop_gflops(paid, policy) - stop_gflops(plain, policy)
         np.testing.assert_allclose(extra, [costs] * 6)
+
+
+def test_texts_of_two_decoders_are_not_pooled():
+    record = make_record(3)
+    searched = replace(record, header=replace(record.header, decoding="attention, beam 3"))
+    with pytest.raises(DataError, match="greedy CTC and attention, beam 3"):
+        pool([score_set(record), score_set(searched)])

@@ -67,6 +67,27 @@ def test_the_body_rests_for_so_many_steps():
     assert schedule.may_skip_parameters
 
 
+def test_accumulated_gradients_are_one_step():
+    """An update that mixed both kinds of steps would be joint training in disguise."""
+    schedule = StepSchedule("alternating", 3, 1)
+    schedule.start(accum_grad=2)
+    rests = []
+    found = []
+    for _ in range(6):
+        found.append(schedule.learning_exits())
+        rests.append(schedule.body_rests())
+        schedule.advance()
+    assert found == [(2,)] * 2 + [(0, 1, 2)] * 2 + [(2,)] * 2
+    assert rests == [True] * 2 + [False] * 4
+
+
+def test_a_new_training_forgets_the_count_that_came_with_the_weights():
+    schedule = StepSchedule("joint", 3, 2)
+    steps(schedule, 5)
+    schedule.start(accum_grad=1)
+    assert schedule.body_rests()
+
+
 @pytest.mark.parametrize(
     ("strategy", "updates", "text"),
     [

@@ -48,7 +48,7 @@ asr_config=             # YAML file of the model and its training (required).
 asr_args=               # Options that overrule the YAML file, e.g. "--max_epoch 10".
 asr_tag=                # Name of the model; default: made from config, tokens and asr_args.
 asr_exp=                # Folder of the model; default: EXPDIR/asr_TAG.
-asr_stats_dir=          # Folder of statistics; default: made from language and tokens.
+asr_stats_dir=          # Folder of statistics; default: made from language, tokens and normalisation.
 pretrained_model=       # Parameters to start from: FILE[:SRC:DST[:EXCLUDE]].
 ignore_init_mismatch=false # Skip parameters of pretrained_model that have another shape.
 feats_normalize=global_mvn # global_mvn uses the statistics of stage 10; else as in the YAML file.
@@ -113,7 +113,10 @@ if [ "${lang}" != noinfo ]; then suffix+="_${lang}"; fi
 suffix+="_${token_tag}"
 perturbed=
 if [ -n "${speed_perturb_factors}" ]; then perturbed=_sp; fi
-: "${asr_stats_dir:=${expdir}/asr_stats_${suffix}${perturbed}}"
+# Models of the waveform collect no feature statistics, and must not replace those of others.
+normalized=
+if [ "${feats_normalize}" != global_mvn ]; then normalized="_${feats_normalize}"; fi
+: "${asr_stats_dir:=${expdir}/asr_stats_${suffix}${perturbed}${normalized}}"
 : "${asr_tag:=$(tag_of "${asr_config}" train)_${suffix}$(tag_of_args "${asr_args}")${perturbed}}"
 : "${asr_exp:=${expdir}/asr_${asr_tag}}"
 model_tag="asr_model_${inference_asr_model%.pth}"

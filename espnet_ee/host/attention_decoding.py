@@ -17,7 +17,12 @@ from espnet_ee.decoding.greedy import BLANK, greedy_ctc
 from espnet_ee.decoding.hypothesis import Hypothesis
 from espnet_ee.errors import ConfigError
 from espnet_ee.exits import Exit
-from espnet_ee.host.compat import BatchBeamSearch, CTCPrefixScorer, LengthBonus
+from espnet_ee.host.compat import (
+    BatchBeamSearch,
+    BatchScorerInterface,
+    BeamSearch,
+    CTCPrefixScorer,
+)
 from espnet_ee.host.model import EarlyExitASRModel
 from espnet_ee.nn.packed import PACKED_FLOPS
 
@@ -29,16 +34,15 @@ class BeamOptions:
     Attributes:
         beam_size: Hypotheses kept.
         ctc_weight: Of the exit's CTC prefix score; the decoder has the rest.
-        penalty: Added per token.
-        maxlenratio: Longest text over frames; 0: until all hypotheses have ended.
-        minlenratio: Shortest text over frames.
+        maxlenratio: Longest text over frames; 0: until the search ends by itself.
     """
 
     beam_size: int = 20
     ctc_weight: float = 0.5
-    penalty: float = 0.0
     maxlenratio: float = 0.0
-    minlenratio: float = 0.0
+
+    def __str__(self) -> str:
+        return f"attention, beam {self.beam_size}, CTC weight {self.ctc_weight:g}"
 
     def __post_init__(self) -> None:
         if self.beam_size < 1 or not 0.0 <= self.ctc_weight < 1.0:
@@ -84,13 +88,9 @@ class AttentionSpeaker:
     def _search(self, layer: int, hidden: Tensor, posteriors: Tensor) -> Hypothesis:
         """``(T, D)`` and ``(T, V)`` to the best text, its operations counted as they run."""
         search = self._beam_search(layer, posteriors)
-        limits = {
-            "maxlenratio": self.options.maxlenratio,
-            "minlenratio": self.options.minlenratio,
-        }
         with FlopCounterMode(display=False, custom_mapping=PACKED_FLOPS) as counter:
             memory = self.model.attention_memory(layer, hidden[None])[0]
-            found = search(x=memory, **limits)
+            found = search(x=memory, maxlenratio=self.options.maxlenratio)
         gflops = counter.get_total_flops() / GIGA
         if not found:  # the search ended without any text that ends
             return Hypothesis((), float("-inf"), gflops)
@@ -103,14 +103,14 @@ class AttentionSpeaker:
         scorers = {
             "decoder": model.exit_decoder(layer),
             "ctc": CTCPrefixScorer(ctc=_Spoken(posteriors), eos=model.eos),
-            "length_bonus": LengthBonus(model.vocab_size),
         }
         weights = {
             "decoder": 1.0 - options.ctc_weight,
             "ctc": options.ctc_weight,
-            "length_bonus": options.penalty,
         }
-        return BatchBeamSearch(
+        # Recurrent decoders score one hypothesis at a time.
+        batched = isinstance(scorers["decoder"], BatchScorerInterface)
+        return (BatchBeamSearch if batched else BeamSearch)(
             beam_size=options.beam_size,
             vocab_size=model.vocab_size,
             weights=weights,

@@ -24,7 +24,12 @@ logger = logging.getLogger(__name__)
 
 # Written by training beside the options.
 RUNTIME_KEYS = {"version", "distributed", "required"}
-PREFERRED = ("valid.cer_ctc.ave.pth", "valid.cer_ctc.best.pth")
+PREFERRED = (
+    "valid.cer_ctc.ave.pth",
+    "valid.cer_ctc.best.pth",
+    "valid.cer_exits.ave.pth",
+    "valid.cer_exits.best.pth",
+)
 SHOWN_KEYS = 6
 
 

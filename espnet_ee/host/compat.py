@@ -71,16 +71,18 @@ with (
 
     try:  # 202511's place, then 202611's
         from espnet.nets.batch_beam_search import BatchBeamSearch
+        from espnet.nets.beam_search import BeamSearch
         from espnet.nets.pytorch_backend.nets_utils import th_accuracy
         from espnet.nets.pytorch_backend.transformer.add_sos_eos import add_sos_eos
+        from espnet.nets.scorer_interface import BatchScorerInterface
         from espnet.nets.scorers.ctc import CTCPrefixScorer
-        from espnet.nets.scorers.length_bonus import LengthBonus
     except ModuleNotFoundError:
         from espnet2.legacy.nets.batch_beam_search import BatchBeamSearch
+        from espnet2.legacy.nets.beam_search import BeamSearch
         from espnet2.legacy.nets.pytorch_backend.nets_utils import th_accuracy
         from espnet2.legacy.nets.pytorch_backend.transformer.add_sos_eos import add_sos_eos
+        from espnet2.legacy.nets.scorer_interface import BatchScorerInterface
         from espnet2.legacy.nets.scorers.ctc import CTCPrefixScorer
-        from espnet2.legacy.nets.scorers.length_bonus import LengthBonus
 
 __all__ = [
     "CTC",
@@ -88,12 +90,13 @@ __all__ = [
     "ASRTask",
     "AbsEncoder",
     "BatchBeamSearch",
+    "BatchScorerInterface",
+    "BeamSearch",
     "CTCPrefixScorer",
     "DatadirWriter",
     "DefaultFrontend",
     "ESPnetASRModel",
     "GlobalMVN",
-    "LengthBonus",
     "Reporter",
     "StockConformerEncoder",
     "StockEBranchformerEncoder",

@@ -191,5 +191,6 @@ def _header(asr: EarlyExitSpeech2Text, job: DecodeJob, rules: Sequence[ExitPolic
         threads=torch.get_num_threads(),
         num_parameters=asr.num_parameters,
         vocab_size=asr.model.vocab_size,
+        decoding=asr.decoding,
         floor_gflops_per_second=asr.cost_of(REFERENCE_SEC).floor_gflops / REFERENCE_SEC,
     )

@@ -11,8 +11,6 @@ from torch import Tensor, nn
 from espnet_ee.errors import ConfigError
 from espnet_ee.spelling import nearest
 
-KINDS = ("own", "shared")
-
 
 def attention_layers(
     choice: str | Sequence[int], exit_layers: Sequence[int], has_decoder: bool
@@ -67,18 +65,10 @@ class ExitDecoders(nn.Module):
         decoder: Of the last exit.
         layers: Exits below the last with attention.
         width: ``D``.
-
-    Raises:
-        ConfigError: Unknown kind.
     """
 
     def __init__(self, kind: str, decoder: Any, layers: Sequence[int], width: int) -> None:
         super().__init__()
-        if kind not in KINDS:
-            raise ConfigError(
-                f"there is no model_conf.exit_decoders {kind!r}{nearest(str(kind), KINDS)}.",
-                want=" or ".join(KINDS),
-            )
         own = layers if kind == "own" else ()
         self.decoders = nn.ModuleDict({str(layer): fresh_copy(decoder) for layer in own})
         shared = layers if kind == "shared" else ()

@@ -34,6 +34,7 @@ from espnet_ee.host.costing import cost_model_of, log_mel_of, reference_cost, sa
 from espnet_ee.nn.onednn import widen_primitive_cache
 from espnet_ee.nn.packed import pack_for_inference
 from espnet_ee.policies import ExitPolicy, build_policy, policy_names
+from espnet_ee.record_format import GREEDY
 
 Wave = np.ndarray | Tensor
 MAX_PADDED_SEC = 600.0  # of audio in a batch, padding included; bounds memory
@@ -106,6 +107,7 @@ class EarlyExitSpeech2Text:
         self._tokenizer = build_tokenizer(token_type=args.token_type, bpemodel=args.bpemodel)
         self._converter = TokenIDConverter(token_list=self.token_list)
         self.frontend = log_mel_of(self.model.frontend)
+        self.decoding = str(beam or GREEDY)
         self.speak: Speaker = AttentionSpeaker(self.model, beam) if beam else speak_greedily
         widen_primitive_cache()
         pack_for_inference(self.model)

@@ -13,8 +13,9 @@ from espnet_ee import losses
 from espnet_ee.errors import ConfigError
 from espnet_ee.exits import Exit, Walk
 from espnet_ee.heads import ExitHead, build_head, linear_flops
+from espnet_ee.host.checks import check_combinations, check_parts
 from espnet_ee.host.compat import ESPnetASRModel, force_gatherable
-from espnet_ee.host.encoder import EarlyExitEncoder, check_waveform_input
+from espnet_ee.host.encoder import check_waveform_input
 from espnet_ee.host.exit_decoders import ExitDecoders, attention_layers
 from espnet_ee.host.features import extract_alone, normalise
 from espnet_ee.host.freezing import rest_frozen
@@ -22,8 +23,6 @@ from espnet_ee.host.teacher import FrozenTeacher
 from espnet_ee.host.training import batch_loss
 from espnet_ee.nn.masks import valid_frames
 from espnet_ee.schedule import StepSchedule
-
-HEAD_KINDS = ("own", "shared")
 
 
 class EarlyExitASRModel(ESPnetASRModel):
@@ -91,7 +90,20 @@ class EarlyExitASRModel(ESPnetASRModel):
         autocast_frontend: bool = False,
         extract_feats_in_collect_stats: bool = True,
     ) -> None:
-        _check_parts(encoder, postencoder, joint_network, ctc, ctc_weight, exit_heads)
+        check_parts(encoder, postencoder, joint_network, ctc, ctc_weight)
+        check_combinations(
+            {
+                "exit_heads": exit_heads,
+                "exit_head": exit_head,
+                "exit_head_conf": exit_head_conf or {},
+                "attention_exits": attention_exits,
+                "exit_decoders": exit_decoders,
+                "distillation": distillation,
+                "distillation_conf": distillation_conf or {},
+                "training_strategy": training_strategy,
+            },
+            attends=ctc_weight < 1.0,
+        )
         check_waveform_input(
             encoder, frontend=frontend, specaug=specaug, normalize=normalize, preencoder=preencoder
         )
@@ -146,6 +158,7 @@ class EarlyExitASRModel(ESPnetASRModel):
         )
         self.frozen_teacher = FrozenTeacher(teacher, list(token_list)) if teacher else None
         self.schedule = StepSchedule(training_strategy, len(exit_layers), freeze_body_updates)
+        self._register_load_state_dict_pre_hook(self._leave_out_training_state)
 
     # -- decoding: walk and speak ------------------------------------------------------------
 
@@ -181,7 +194,8 @@ class EarlyExitASRModel(ESPnetASRModel):
         """``(B, T, D)`` hidden states of the exit at ``layer`` to ``(B, T, V)`` logits."""
         if str(layer) in self.exit_heads:
             return self.exit_heads[str(layer)](hidden, lengths)
-        dropped = functional.dropout(hidden, self.ctc.dropout_rate, self.training)
+        # The layer's own mode: a frozen one rests while the model trains.
+        dropped = functional.dropout(hidden, self.ctc.dropout_rate, self.ctc.training)
         return self.ctc.ctc_lo(dropped)
 
     def exit_log_probs(self, exit: Exit) -> Tensor:
@@ -246,6 +260,17 @@ class EarlyExitASRModel(ESPnetASRModel):
             rest_frozen(self)
         return self
 
+    def _leave_out_training_state(self, states: dict[str, Any], prefix: str, *_rest: Any) -> None:
+        """Leave out counters and learned weights of another strategy (``--init_param``)."""
+        own = self.state_dict()
+        parts = (f"{prefix}schedule.", f"{prefix}weighting.")
+        for key in [key for key in states if key.startswith(parts)]:
+            name = key.removeprefix(prefix)
+            if name not in own:
+                del states[key]
+            elif own[name].shape != states[key].shape:
+                states[key] = own[name]
+
     @property
     def may_skip_parameters(self) -> bool:
         """Whether a step may leave trained parameters without a gradient (see DDP)."""
@@ -266,26 +291,3 @@ class EarlyExitASRModel(ESPnetASRModel):
         ]
         features = nn.utils.rnn.pad_sequence([f[0] for f, _ in parts], batch_first=True)
         return features, torch.cat([n for _, n in parts])
-
-
-def _check_parts(
-    encoder: Any, postencoder: Any, joint_network: Any, ctc: Any, ctc_weight: float, head: str
-) -> None:
-    """Refuse what early exit cannot serve, all problems at once."""
-    problems = []
-    if not isinstance(encoder, EarlyExitEncoder):
-        problems.append(
-            f"encoder {type(encoder).__name__} has no exits (want encoder: ee_conformer)"
-        )
-    if postencoder is not None:
-        problems.append("a postencoder sees the last exit only (want postencoder: null)")
-    if joint_network is not None:
-        problems.append("transducers are not supported (want decoder: null)")
-    if not 0.0 < ctc_weight <= 1.0:
-        problems.append(f"ctc_weight is {ctc_weight} (want more than 0, at most 1)")
-    if ctc.ctc_type != "builtin":
-        problems.append(f"ctc_type is {ctc.ctc_type} (want builtin)")
-    if head not in HEAD_KINDS:
-        problems.append(f"exit_heads is {head!r} (want {' or '.join(HEAD_KINDS)})")
-    if problems:
-        raise ConfigError("model ee_ctc_att cannot be built: " + "; ".join(problems) + ".")

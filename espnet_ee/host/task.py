@@ -33,7 +33,10 @@ class EarlyExitTrainer(Trainer):
         """Train, then average again."""
         options = kwargs["trainer_options"]
         # Looking for parameters without a gradient takes time: only where there may be some.
-        options.unused_parameters |= getattr(kwargs["model"], "may_skip_parameters", False)
+        model = kwargs["model"]
+        if isinstance(model, EarlyExitASRModel):
+            options.unused_parameters |= model.may_skip_parameters
+            model.schedule.start(options.accum_grad)  # a resumed training reads its own count
         super().run(*args, **kwargs)
         distributed = kwargs["distributed_option"]
         if distributed.distributed and distributed.dist_rank != 0:
@@ -124,7 +127,8 @@ class EarlyExitASRTask(ASRTask):
         """
         model = super().build_model(args)
         goes_on = args.resume and (Path(args.output_dir) / "checkpoint.pth").exists()
-        if isinstance(model, EarlyExitASRModel) and not goes_on:
+        trains = not (goes_on or args.collect_stats or args.dry_run)
+        if isinstance(model, EarlyExitASRModel) and trains:
             model.encoder.load_pretrained()
         return model
 

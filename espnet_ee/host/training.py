@@ -79,6 +79,9 @@ def batch_loss(
             loss = loss + (1.0 - model.ctc_weight) * part
     model.schedule.advance()
     stats["loss"] = loss.detach()
+    rates = [stats[learner.key("cer")] for learner in learners]
+    # Where the last exit is frozen, its own rate says nothing about an epoch.
+    stats["cer_exits"] = sum(rates) / len(rates) if None not in rates else None
     return loss, stats
 
 

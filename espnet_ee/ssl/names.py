@@ -28,6 +28,9 @@ LEFT_OUT: Mapping[str, Mapping[str, str]] = {
         "ctc.": "CTC head of a trained experiment",
         "exit_heads.": "exit heads of a trained experiment",
         "decoder.": "attention decoder of a trained experiment",
+        "exit_attention.": "attention decoders of a trained experiment",
+        "weighting.": "learned loss weights of a trained experiment",
+        "schedule.": "step count of a trained experiment",
         "mask_embedding": "this encoder does not mask",
     },
     "fairseq": {

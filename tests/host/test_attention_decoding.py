@@ -99,6 +99,15 @@ def test_wrong_options_say_so(options):
         BeamOptions(**options)
 
 
+def test_a_recurrent_decoder_is_searched_too(tmp_path, waves):
+    changes = {"decoder": "rnn", "decoder_conf": {"hidden_size": 12, "num_layers": 1}}
+    conf = {"ctc_weight": 0.3, "attention_exits": "all"}
+    exp = make_experiment(tmp_path, model_conf=conf, **changes)
+    asr = EarlyExitSpeech2Text.from_exp(exp, beam=BeamOptions(2, 0.4, maxlenratio=0.3))
+    [result] = asr.all_exits(waves[1])
+    assert all(exit.path.gflops > 0 for exit in result.exits)
+
+
 def test_packed_layers_are_counted():
     packed = PackedLinear(torch.randn(5, 3), None)
     with FlopCounterMode(display=False, custom_mapping=PACKED_FLOPS) as counter:

@@ -84,6 +84,7 @@ def worker(rank: int, folder: str) -> None:
         distributed.all_reduce(losses)
         if rank == 0:
             torch.save(losses / 2, f"{folder}/{case}.pt")
+    distributed.barrier()  # gloo aborts a process whose peer has gone
     distributed.destroy_process_group()
 
 

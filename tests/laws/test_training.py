@@ -190,3 +190,56 @@ def test_exits_with_attention(choice, layers):
 def test_wrong_exits_with_attention(choice):
     with pytest.raises(ConfigError, match="attention_exits does not fit"):
         attention_layers(choice, (2, 4, 6), True)
+
+
+@pytest.mark.parametrize(
+    ("conf", "text"),
+    [
+        ({"exit_heads": "shared", "exit_head": "bilstm"}, "exit_head has no effect"),
+        ({"exit_heads": "shard"}, "exit_heads is 'shard' (want own or shared)"),
+        ({"attention_exits": "all"}, "attention_exits has no effect with ctc_weight: 1.0"),
+        ({"exit_decoders": "shared"}, "exit_decoders has no effect with ctc_weight: 1.0"),
+        ({"exit_decoders": "both"}, "exit_decoders is 'both'"),
+        ({"distillation_conf": {"teacher": "exp"}}, "distillation_conf has no effect"),
+        (
+            {"distillation": "sequence", "training_strategy": "random_exit"},
+            "the last exit cannot teach others",
+        ),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(conf, text, tmp_path):
+    with pytest.raises(ConfigError) as error:
+        build(tmp_path, model_conf=conf)
+    assert text in str(error.value)
+
+
+def test_weights_of_another_strategy_start_a_training(tmp_path):
+    """``--init_param`` of a model with a step count and learned weights into one without."""
+    rich = build(tmp_path, model_conf={"exit_weights": "uncertainty", "freeze_body_updates": 3})
+    plain = build(tmp_path, seed=1)
+    states = plain.state_dict()
+    states.update(rich.state_dict())  # as ESPnet does
+    plain.load_state_dict(states)
+    assert plain.ctc.ctc_lo.weight.equal(rich.ctc.ctc_lo.weight)
+    fewer = build(
+        tmp_path,
+        encoder_conf={"exit_layers": [6]},
+        model_conf={"exit_weights": "uncertainty"},
+    )
+    foreign = {name: rich.state_dict()[name] for name in fewer.state_dict()}
+    fewer.load_state_dict(foreign)
+    assert fewer.weighting.log_variance.tolist() == [0.0]
+
+
+def test_validation_reports_the_mean_rate_of_all_exits(batch, tmp_path):
+    _, stats, _ = build(tmp_path).eval()(**batch)
+    rates = [stats[f"cer_exit{layer:02d}"] for layer in (2, 4, 6)]
+    assert stats["cer_exits"] == pytest.approx(sum(rates) / 3)
+
+
+def test_a_frozen_last_head_rests_with_its_dropout(batch, tmp_path):
+    model = build(tmp_path, ctc_conf={"dropout_rate": 0.5}).train()
+    model.ctc.requires_grad_(False)
+    model.train()
+    hidden, lengths = torch.randn(1, 5, 16), torch.tensor([5])
+    assert model.exit_logits(6, hidden, lengths).equal(model.exit_logits(6, hidden, lengths))
