@@ -30,7 +30,12 @@ def write_job(output: Path, ids: Sequence[str]) -> Path:
     exits = (ExitHypothesis("", (), {}), ExitHypothesis("A", (1,), {}))
     with RecordWriter(output / "record.jsonl.gz", HEADER) as writer:
         for utt_id in ids:
-            writer.write(UtteranceRecord(utt_id, None, "A", 1.0, 10, (1.0, 2.0), (0.1, 0.1), exits))
+            costs = {
+                "body_gflops": (1.0, 2.0),
+                "head_gflops": (0.1, 0.1),
+                "text_gflops": (0.0, 0.0),
+            }
+            writer.write(UtteranceRecord(utt_id, None, "A", 1.0, 10, exits=exits, **costs))
     return output
 
 

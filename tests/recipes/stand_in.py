@@ -77,7 +77,15 @@ def decode(options: dict[str, list[str]]) -> None:
             speaker = key.split("-")[0]
             writer.write(
                 UtteranceRecord(
-                    key, speaker, texts[key], 1.0, 25, (1.0, 2.0), (0.1, 0.1), tuple(exits)
+                    key,
+                    speaker,
+                    texts[key],
+                    1.0,
+                    25,
+                    (1.0, 2.0),
+                    (0.1, 0.1),
+                    tuple(exits),
+                    (0.0,) * 2,
                 )
             )
 
