@@ -19,6 +19,7 @@ from espnet_ee.host.compat import ASRTask, espnet_version
 from espnet_ee.host.model import EarlyExitASRModel
 from espnet_ee.host.task import EarlyExitASRTask
 from espnet_ee.spelling import nearest
+from espnet_ee.state_keys import key_differences
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +31,6 @@ PREFERRED = (
     "valid.cer_exits.ave.pth",
     "valid.cer_exits.best.pth",
 )
-SHOWN_KEYS = 6
 
 
 @dataclass(frozen=True)
@@ -189,26 +189,12 @@ def check_states(found: dict[str, Any], wanted: dict[str, Any], checkpoint: Path
     missing, extra = sorted(set(wanted) - set(found)), sorted(set(found) - set(wanted))
     if not (shapes or missing or extra):
         return
-    parts = [
-        f"{len(lines)} {title}: {_first(lines)}"
-        for title, lines in (
-            ("missing", missing),
-            ("unexpected", extra),
-            ("of another shape", shapes),
-        )
-        if lines
-    ]
+    differences = key_differences(missing, extra, shapes)
     fix = "use the config.yaml that lies beside the checkpoint"
     if any(line.startswith("ctc.ctc_lo") for line in shapes):
         found_size, size = len(found["ctc.ctc_lo.weight"]), len(wanted["ctc.ctc_lo.weight"])
         fix = f"the file has a vocabulary of {found_size} tokens, the configuration {size}; {fix}"
-    raise CheckpointError(
-        f"checkpoint {checkpoint} is of another model.", got="\n        ".join(parts), fix=fix
-    )
-
-
-def _first(lines: list[str]) -> str:
-    return "; ".join(lines[:SHOWN_KEYS]) + ("; ..." if len(lines) > SHOWN_KEYS else "")
+    raise CheckpointError(f"checkpoint {checkpoint} is of another model.", got=differences, fix=fix)
 
 
 def sha256_of(path: Path) -> str:

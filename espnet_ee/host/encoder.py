@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from espnet_ee.errors import ConfigError
@@ -19,15 +21,22 @@ class EarlyExitEncoder(LayeredEncoder, AbsEncoder):
         interctc_use_conditioning: Read by ESPnet's model; exits are never fed back here.
         reads_samples: Whether its features are the waveform itself, ``(B, N)``; its "feature
             frames" then are samples.
+        drop_rates: Of each block, the probability that a training step leaves it out (LayerDrop).
     """
 
     interctc_use_conditioning = False
     reads_samples = False
+    drop_rates: Sequence[float] = ()
 
     @property
     def may_skip_parameters(self) -> bool:
         """Whether a training step may leave parameters without a gradient (see DDP)."""
-        return False
+        return any(rate > 0.0 for rate in self.drop_rates)
+
+    def drops(self, layer: int) -> bool:
+        """Draw whether this pass leaves out block ``layer``, counted from 1."""
+        rate = self.drop_rates[layer - 1] if self.training else 0.0
+        return rate > 0.0 and torch.rand(1).item() < rate
 
     def load_pretrained(self) -> None:
         """Read pre-trained weights, where the configuration names some; called before training."""

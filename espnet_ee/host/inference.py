@@ -23,6 +23,7 @@ from espnet_ee.decoding.early_exit import (
 )
 from espnet_ee.decoding.hypothesis import Speaker
 from espnet_ee.errors import DataError
+from espnet_ee.heads import num_parameters
 from espnet_ee.host.attention_decoding import AttentionSpeaker, BeamOptions
 from espnet_ee.host.checkpoint import (
     LoadedModel,
@@ -101,7 +102,7 @@ class EarlyExitSpeech2Text:
     ) -> None:
         self.loaded, self.model = loaded, loaded.model
         self.device, self.batch_size = torch.device(device), batch_size
-        self.num_parameters = sum(p.numel() for p in self.model.parameters())
+        self.num_parameters = num_parameters(self.model)
         args = loaded.args
         self.token_list: list[str] = list(args.token_list)
         self._tokenizer = build_tokenizer(token_type=args.token_type, bpemodel=args.bpemodel)

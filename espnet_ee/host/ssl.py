@@ -102,7 +102,7 @@ class EarlyExitSSLEncoder(EarlyExitEncoder):
         self.num_blocks = num_blocks or self.sizes.encoder_num_layers
         _check_depth(self.num_blocks, self.sizes)
         self.exit_layers = check_exit_layers(exit_layers or interctc_layer_idx, self.num_blocks)
-        self._drop_rates = per_block("layer_drop_rate", layer_drop_rate, self.num_blocks)
+        self.drop_rates = per_block("layer_drop_rate", layer_drop_rate, self.num_blocks)
         self._masks = SpanMasks(mask_prob, mask_length, mask_channel_prob, mask_channel_length)
         dropouts = Dropouts(
             encoder_dropout=dropout_rate,
@@ -151,11 +151,6 @@ class EarlyExitSSLEncoder(EarlyExitEncoder):
     def output_size(self) -> int:
         """Width ``D`` of hidden states."""
         return self.sizes.encoder_embed_dim
-
-    @property
-    def may_skip_parameters(self) -> bool:
-        """Whether a training step may leave parameters without a gradient."""
-        return any(rate > 0.0 for rate in self._drop_rates)
 
     @property
     def min_feature_frames(self) -> int:
@@ -217,8 +212,7 @@ class EarlyExitSSLEncoder(EarlyExitEncoder):
 
     def run_block(self, layer: int, frames: Frames, context: BlockContext) -> Tensor:
         """``(B, T, D)`` after block ``layer``; in training the block may be dropped."""
-        drop_rate = self._drop_rates[layer - 1] if self.training else 0.0
-        if drop_rate > 0.0 and torch.rand(()).item() < drop_rate:
+        if self.drops(layer):
             return frames.hidden
         block = self.encoder.transformer.layers[layer - 1]
         hidden, _ = block(

@@ -98,7 +98,7 @@ class StackEncoder(EarlyExitEncoder):
             options.stem_channels or max(1, width // 4),
         )
         self.encoders = nn.ModuleList(make_block(n) for n in range(1, options.num_blocks + 1))
-        self._drop_rates = per_block("layer_drop_rate", options.layer_drop_rate, options.num_blocks)
+        self.drop_rates = per_block("layer_drop_rate", options.layer_drop_rate, options.num_blocks)
         beside = _half_rate_layers(options.half_rate_layers, self.exit_layers)
         self.half_rate = nn.ModuleDict({str(n): HalfRateBranch(make_block(n)) for n in beside})
         if options.final_norm:
@@ -108,11 +108,6 @@ class StackEncoder(EarlyExitEncoder):
     def output_size(self) -> int:
         """Width ``D`` of hidden states."""
         return self._output_size
-
-    @property
-    def may_skip_parameters(self) -> bool:
-        """Whether a training step may leave parameters without a gradient."""
-        return any(rate > 0.0 for rate in self._drop_rates)
 
     @property
     def min_feature_frames(self) -> int:
@@ -158,8 +153,7 @@ class StackEncoder(EarlyExitEncoder):
 
     def run_block(self, layer: int, frames: Frames, context: BlockContext) -> Tensor:
         """``(B, T, D)`` after block ``layer``; in training the block may be dropped."""
-        rate = self._drop_rates[layer - 1] if self.training else 0.0
-        if rate > 0.0 and torch.rand(1).item() < rate:
+        if self.drops(layer):
             return frames.hidden
         return self._block(layer)(frames.hidden, context.distances, context.padding)
 

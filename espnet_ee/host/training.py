@@ -133,7 +133,9 @@ def _ctc_part(
         stats["loss_ctc"], stats["cer_ctc"] = stats[learner.key("loss")], stats[learner.key("cer")]
     if model.distillation is not None and teacher is not None:
         each = model.distillation.mix(index, each, logits, lengths, teacher)
-    part: Tensor = model.weighting(index, each, losses.sentence_confidence(logits, lengths))
+    reads = model.weighting.reads_confidence
+    confidence = losses.sentence_confidence(logits, lengths) if reads else None
+    part: Tensor = model.weighting(index, each, confidence)
     return part
 
 

@@ -17,16 +17,23 @@ LEAST_CONFIDENCE = 0.1  # of the published variant: no utterance counts more tha
 
 
 class ExitWeighting(nn.Module, ABC):
-    """How much each exit's loss counts."""
+    """How much each exit's loss counts.
+
+    Attributes:
+        reads_confidence: Whether the confidence of each utterance must be computed.
+    """
+
+    reads_confidence = False
 
     @abstractmethod
-    def forward(self, exit_index: int, losses: Tensor, confidence: Tensor) -> Tensor:
+    def forward(self, exit_index: int, losses: Tensor, confidence: Tensor | None) -> Tensor:
         """One exit's contribution to the loss of the batch.
 
         Args:
             exit_index: Counts exits from 0.
             losses: ``(B,)`` nats per utterance.
-            confidence: ``(B,)`` as of ``sentence_confidence``, without gradient.
+            confidence: ``(B,)`` as of ``sentence_confidence``, without gradient; None for a
+                weighting that declares ``reads_confidence = False``.
 
         Returns:
             A scalar; contributions of all exits are added.
@@ -44,7 +51,7 @@ class FixedWeights(ExitWeighting):
         super().__init__()
         self.weights = tuple(weights)
 
-    def forward(self, exit_index: int, losses: Tensor, confidence: Tensor) -> Tensor:
+    def forward(self, exit_index: int, losses: Tensor, confidence: Tensor | None) -> Tensor:
         """The weighted mean over the batch."""
         return self.weights[exit_index] * losses.mean()
 
@@ -63,7 +70,7 @@ class UncertaintyWeights(ExitWeighting):
         super().__init__()
         self.log_variance = nn.Parameter(torch.zeros(num_exits))
 
-    def forward(self, exit_index: int, losses: Tensor, confidence: Tensor) -> Tensor:
+    def forward(self, exit_index: int, losses: Tensor, confidence: Tensor | None) -> Tensor:
         """The weighted mean over the batch and the price of the weight."""
         log_variance = self.log_variance[exit_index]
         return (-log_variance).exp() * losses.mean() + 0.5 * log_variance
@@ -76,12 +83,15 @@ class ConfidenceWeights(ExitWeighting):
     here each utterance has its own, from its real frames.
     """
 
+    reads_confidence = True
+
     def __init__(self, inverse: bool) -> None:
         super().__init__()
         self.power = -1.0 if inverse else 1.0
 
-    def forward(self, exit_index: int, losses: Tensor, confidence: Tensor) -> Tensor:
+    def forward(self, exit_index: int, losses: Tensor, confidence: Tensor | None) -> Tensor:
         """The mean over the batch of weighted utterances."""
+        assert confidence is not None
         return (confidence.clamp(min=LEAST_CONFIDENCE) ** self.power * losses).mean()
 
 

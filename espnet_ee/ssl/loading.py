@@ -19,9 +19,9 @@ from espnet_ee.ssl.names import (
     unify_weight_norm,
 )
 from espnet_ee.ssl.sources import Source, open_checkpoint
+from espnet_ee.state_keys import key_differences
 
 logger = logging.getLogger(__name__)
-SHOWN_KEYS = 6
 
 
 def read_pretrained(
@@ -139,23 +139,10 @@ def _left_out(key: str, kind: str, above: range) -> bool:
 
 
 def _complain(source: Source, missing: list[str], extra: list[str], shapes: list[str]) -> None:
-    if not (missing or extra or shapes):
-        return
-    parts = [
-        f"{len(lines)} {title}: {_first(lines)}"
-        for title, lines in (
-            ("missing", sorted(missing)),
-            ("unexpected", sorted(extra)),
-            ("of another shape", shapes),
+    differences = key_differences(sorted(missing), sorted(extra), shapes)
+    if differences:
+        raise CheckpointError(
+            f"checkpoint {source.name} ({source.kind}) does not fit encoder_conf.architecture.",
+            got=differences,
+            fix="set the architecture that the checkpoint was made with",
         )
-        if lines
-    ]
-    raise CheckpointError(
-        f"checkpoint {source.name} ({source.kind}) does not fit encoder_conf.architecture.",
-        got="\n        ".join(parts),
-        fix="set the architecture that the checkpoint was made with",
-    )
-
-
-def _first(lines: list[str]) -> str:
-    return "; ".join(lines[:SHOWN_KEYS]) + ("; ..." if len(lines) > SHOWN_KEYS else "")
