@@ -6,7 +6,6 @@ python -m benchmarks.batch_exit --batch 8 16 --output batch_exit.json
 
 from __future__ import annotations
 
-import argparse
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
@@ -19,10 +18,11 @@ from torch import Tensor
 
 from benchmarks.harness import (
     Spread,
-    add_common_options,
     interleaved_sec,
     machine,
     machine_line,
+    new_parser,
+    parse_and_set_up,
     print_table,
     quiet_host,
     ratios,
@@ -281,11 +281,7 @@ def _show(rows: Sequence[Row]) -> None:
 def parse(argv: Sequence[str] | None = None) -> tuple[Settings, Path | None]:
     """Options to settings."""
     default = Settings()
-    parser = argparse.ArgumentParser(
-        description=__doc__.partition("\n")[0] if __doc__ else None,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("--quick", action="store_true", help="32 utterances, 2 repeats")
+    parser = new_parser(__doc__, "32 utterances, 2 repeats", default.repeats)
     parser.add_argument("--utterances", type=int, default=default.utterances)
     parser.add_argument(
         "--equal", type=float, metavar="SEC", help="all utterances this long: no padding to save"
@@ -296,8 +292,7 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Settings, Path | None]:
     parser.add_argument(
         "--histograms", nargs="+", choices=list(HISTOGRAMS), default=default.histograms
     )
-    add_common_options(parser, default.repeats)
-    args = parser.parse_args(argv)
+    args = parse_and_set_up(parser, argv)
     settings = Settings(
         utterances=32 if args.quick else args.utterances,
         batches=tuple(args.batch),

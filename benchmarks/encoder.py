@@ -6,7 +6,6 @@ OMP_NUM_THREADS=2 python -m benchmarks.encoder --threads 1 2 --output encoder.js
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -17,10 +16,11 @@ import torch
 
 from benchmarks.harness import (
     Spread,
-    add_common_options,
     interleaved_sec,
     machine,
     machine_line,
+    new_parser,
+    parse_and_set_up,
     print_table,
     quiet_host,
     ratios,
@@ -268,18 +268,13 @@ def _where(row: PeerRow | ShareRow) -> str:
 def parse(argv: Sequence[str] | None = None) -> tuple[Settings, Path | None]:
     """Options to settings."""
     default = Settings()
-    parser = argparse.ArgumentParser(
-        description=__doc__.partition("\n")[0] if __doc__ else None,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("--quick", action="store_true", help="5 s of audio, 3 repeats")
+    parser = new_parser(__doc__, "5 s of audio, 3 repeats", default.repeats)
     parser.add_argument("--seconds", type=float, nargs="+", default=default.seconds)
     parser.add_argument("--batch", type=int, nargs="+", default=default.batches)
     parser.add_argument("--stems", nargs="+", choices=STEM_NAMES, default=default.stems)
     parser.add_argument("--vocab", type=int, default=default.size.vocab_size, help="labels")
     parser.add_argument("--unpacked", action="store_true", help="against ESPnet: do not pack ours")
-    add_common_options(parser, default.repeats)
-    args = parser.parse_args(argv)
+    args = parse_and_set_up(parser, argv)
     settings = Settings(
         seconds=(5.0,) if args.quick else tuple(args.seconds),
         batches=tuple(args.batch),

@@ -20,6 +20,8 @@ from typing import Any
 
 import torch
 
+from espnet_ee.precision import add_precision_option, use_precision
+
 # What users wait for, and what one thread computes: the latter leaves out other programs' turns.
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "cpu": time.process_time}
 SHORTEST_SEC = 0.1  # a timing sample repeats its call until it lasts this long
@@ -76,14 +78,36 @@ def ratios(numerators: Sequence[float], denominators: Sequence[float]) -> Spread
     return Spread.of([n / d for n, d in zip(numerators, denominators, strict=True)])
 
 
-def add_common_options(parser: argparse.ArgumentParser, repeats: int) -> None:
-    """Options of every benchmark."""
+def new_parser(doc: str | None, quick: str, repeats: int) -> argparse.ArgumentParser:
+    """The options of every benchmark.
+
+    Args:
+        doc: Of the benchmark's module; its first line is shown.
+        quick: What ``--quick`` leaves.
+        repeats: By default.
+    """
+    parser = argparse.ArgumentParser(
+        description=(doc or "").partition("\n")[0],
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--quick", action="store_true", help=quick)
     parser.add_argument("--repeats", type=int, default=repeats)
     parser.add_argument("--threads", type=int, nargs="+", default=(1,))
     parser.add_argument(
         "--clock", choices=list(CLOCKS), default="wall", help="cpu: one thread, busy machine"
     )
+    add_precision_option(parser, "-")
     parser.add_argument("--output", type=_result_path, help="also write rows to .csv or .json")
+    return parser
+
+
+def parse_and_set_up(
+    parser: argparse.ArgumentParser, argv: Sequence[str] | None
+) -> argparse.Namespace:
+    """Options of the command line; torch computes as they say from here on."""
+    args = parser.parse_args(argv)
+    use_precision(args.float32_matmul_precision)
+    return args
 
 
 def use_threads(threads: int, clock: str) -> None:
@@ -113,6 +137,7 @@ def machine() -> dict[str, Any]:
         "cpu": _cpu_name(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "cores_allowed": len(os.sched_getaffinity(0)),
+        "precision": torch.get_float32_matmul_precision(),
         "load_1_minute": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
         "torch": torch.__version__,

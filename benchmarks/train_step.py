@@ -5,7 +5,6 @@ Peer: the same encoder, stem and vocabulary with a head at the last block only, 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,10 +15,11 @@ from torch import Tensor
 
 from benchmarks.harness import (
     Spread,
-    add_common_options,
     interleaved_sec,
     machine,
     machine_line,
+    new_parser,
+    parse_and_set_up,
     print_table,
     quiet_host,
     ratios,
@@ -182,16 +182,11 @@ def show(rows: Sequence[StepRow]) -> None:
 def parse(argv: Sequence[str] | None = None) -> tuple[Settings, Path | None]:
     """Options to settings."""
     default = Settings()
-    parser = argparse.ArgumentParser(
-        description=__doc__.partition("\n")[0] if __doc__ else None,
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("--quick", action="store_true", help="5 s, batch 4, two variants")
+    parser = new_parser(__doc__, "5 s, batch 4, two variants", default.repeats)
     parser.add_argument("--seconds", type=float, default=default.seconds)
     parser.add_argument("--batch", type=int, default=default.batch)
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=default.variants)
-    add_common_options(parser, default.repeats)
-    args = parser.parse_args(argv)
+    args = parse_and_set_up(parser, argv)
     settings = Settings(
         seconds=5.0 if args.quick else args.seconds,
         batch=4 if args.quick else args.batch,

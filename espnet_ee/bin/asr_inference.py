@@ -22,6 +22,7 @@ from espnet_ee.bin.options import (
     threshold,
 )
 from espnet_ee.errors import ConfigError, EspnetEEError
+from espnet_ee.precision import add_precision_option, use_precision
 from espnet_ee.spelling import nearest
 
 
@@ -46,6 +47,7 @@ def get_parser() -> Parser:
     parser.add_argument("--policy", default="layer", help="exit rule of what 1best_recog holds")
     parser.add_argument("--threshold", type=threshold, help="in the policy's unit")
     add_search_options(parser, "_")
+    add_precision_option(parser, "_")
     parser.add_argument(
         "--batch_size", type=positive, default=16, help="utterances decoded together"
     )
@@ -101,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
     policy = build_policy(args.policy)
     limit = check_threshold(policy, args.threshold)
     torch.set_num_threads(args.num_threads)
+    use_precision(args.float32_matmul_precision)
 
     from espnet_ee.host.checkpoint import load_model
     from espnet_ee.host.decode_set import DecodeJob, decode_set

@@ -15,6 +15,7 @@ from espnet_ee.bin.options import (
     threshold,
 )
 from espnet_ee.errors import ConfigError
+from espnet_ee.precision import add_precision_option, use_precision
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--threshold", type=threshold, help="of the policy: stop at the first exit that reaches it"
     )
     add_search_options(parser, "-")
+    add_precision_option(parser, "-")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="of each line")
     parser.add_argument("--batch-size", type=positive, default=16, help="files decoded together")
     parser.add_argument("--threads", type=positive, default=1, help="of torch on the CPU")
@@ -49,6 +51,7 @@ def run(args: argparse.Namespace) -> int:
     limit = check_threshold(policy, args.exit_layer or args.threshold)
     device = check_device(args.device)
     torch.set_num_threads(args.threads)
+    use_precision(args.float32_matmul_precision)
 
     from espnet_ee.host.feeding import Feeder
     from espnet_ee.host.inference import EarlyExitSpeech2Text

@@ -17,6 +17,7 @@ from espnet_ee.host.compat import DatadirWriter, espnet_version
 from espnet_ee.host.feeding import Feeder
 from espnet_ee.host.inference import AllExits, EarlyExitSpeech2Text
 from espnet_ee.policies import ExitPolicy, build_policy, policy_names
+from espnet_ee.precision import precision_note
 from espnet_ee.records import (
     RECORD_NAME,
     ExitHypothesis,
@@ -191,6 +192,6 @@ def _header(asr: EarlyExitSpeech2Text, job: DecodeJob, rules: Sequence[ExitPolic
         threads=torch.get_num_threads(),
         num_parameters=asr.num_parameters,
         vocab_size=asr.model.vocab_size,
-        decoding=asr.decoding,
+        decoding=asr.decoding + precision_note(),
         floor_gflops_per_second=asr.cost_of(REFERENCE_SEC).floor_gflops / REFERENCE_SEC,
     )

@@ -16,9 +16,8 @@ from espnet_ee.host.compat import ASRTask, Reporter, Trainer, average_nbest_mode
 from espnet_ee.host.learning_rates import parse_scales, scale_learning_rates
 from espnet_ee.host.model import EarlyExitASRModel
 from espnet_ee.nn.onednn import widen_primitive_cache
+from espnet_ee.precision import PRECISIONS
 from espnet_ee.spelling import nearest
-
-PRECISIONS = ("highest", "high", "medium")
 
 
 class EarlyExitTrainer(Trainer):

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
+from espnet_ee.nn.packed import Packable, PackedLinear
+
 # Query frames per score matrix: 20 s behind a 4x stem, so that common utterances take one.
 QUERY_CHUNK = 512
 
 
-class SelfAttention(nn.Module):
+class SelfAttention(nn.Module, Packable):
     """Multi-head self-attention without position terms.
 
     Args:
@@ -29,6 +31,7 @@ class SelfAttention(nn.Module):
         self.linear_k = nn.Linear(width, width)
         self.linear_v = nn.Linear(width, width)
         self.linear_out = nn.Linear(width, width)
+        self._packed: PackedLinear | None = None
 
     def forward(self, frames: Tensor, distances: Tensor | None, padding: Tensor | None) -> Tensor:
         """Attend over real frames.
@@ -45,17 +48,26 @@ class SelfAttention(nn.Module):
         mask = None if padding is None else ~padding[:, None, None, :]
         return self._join_heads(self._mix(query, key, value, mask))
 
+    def pack(self) -> None:
+        """See ``Packable``: queries, keys and values are one product."""
+        layers = (self.linear_q, self.linear_k, self.linear_v)
+        weight = torch.cat([layer.weight for layer in layers])
+        self._packed = PackedLinear(weight, torch.cat([layer.bias for layer in layers]))
+        del self.linear_q, self.linear_k, self.linear_v
+
     def flops(self, frames: int) -> int:
         """FLOPs for one utterance of ``frames`` frames (1 MAC = 2 FLOPs)."""
         width = self.heads * self.head_width
         return 2 * (4 * frames * width * width + 2 * frames * frames * width)
 
     def _project(self, frames: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if self._packed is not None:
+            parts = self._packed(frames).chunk(3, dim=-1)
+        else:
+            parts = (self.linear_q(frames), self.linear_k(frames), self.linear_v(frames))
         shape = (*frames.shape[:2], self.heads, self.head_width)
-        query = self.linear_q(frames).view(shape).transpose(1, 2)  # (B, H, T, D/H)
-        key = self.linear_k(frames).view(shape).transpose(1, 2)
-        value = self.linear_v(frames).view(shape).transpose(1, 2)
-        return query, key, value
+        query, key, value = (part.view(shape).transpose(1, 2) for part in parts)
+        return query, key, value  # (B, H, T, D/H)
 
     def _mix(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
         dropout = self.dropout_rate if self.training else 0.0

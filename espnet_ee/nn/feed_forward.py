@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from espnet_ee.nn.packed import FUSED, Packable, PackedLinear
+
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "swish": nn.SiLU,
     "relu": nn.ReLU,
@@ -21,12 +23,12 @@ def layer_norm(width: int) -> nn.LayerNorm:
     return nn.LayerNorm(width, eps=LAYER_NORM_EPS)
 
 
-class FeedForward(nn.Module):
+class FeedForward(nn.Module, Packable):
     """Two linear layers: ``D -> linear_units -> D``."""
 
     def __init__(self, width: int, units: int, dropout_rate: float, activation: nn.Module) -> None:
         super().__init__()
-        self.w_1 = nn.Linear(width, units)
+        self.w_1: nn.Linear | PackedLinear = nn.Linear(width, units)
         self.w_2 = nn.Linear(units, width)
         self.dropout = nn.Dropout(dropout_rate)
         self.activation = activation
@@ -34,6 +36,13 @@ class FeedForward(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """``(B, T, D)`` to ``(B, T, D)``."""
         return self.w_2(self.dropout(self.activation(self.w_1(frames))))  # type: ignore[no-any-return]
+
+    def pack(self) -> None:
+        """See ``Packable``: the activation joins the product before it."""
+        fused = FUSED.get(type(self.activation))
+        if fused is not None and isinstance(self.w_1, nn.Linear):
+            self.w_1 = PackedLinear(self.w_1.weight, self.w_1.bias, fused)
+            self.activation = nn.Identity()
 
     def flops(self, frames: int) -> int:
         """FLOPs for one utterance of ``frames`` frames (1 MAC = 2 FLOPs)."""

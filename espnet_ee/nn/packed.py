@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+FUSED = {nn.SiLU: "swish", nn.ReLU: "relu"}  # activations that oneDNN applies to a product at once
 TYPICAL_ROWS = 256  # a hint only: the packed weight serves any number of frames
 
 
@@ -36,11 +37,14 @@ class PackedLinear(nn.Module):
     Args:
         weight: ``(D_out, D_in)`` float32 on the CPU.
         bias: ``(D_out,)`` or None.
+        activation: What follows, as oneDNN calls it, see ``FUSED``.
     """
 
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+    def __init__(self, weight: Tensor, bias: Tensor | None, activation: str = "none") -> None:
         super().__init__()
-        self.out_features, self.in_features = weight.shape
+        self._activation = activation
+        self.out_features: int = weight.shape[0]
+        self.in_features: int = weight.shape[1]
         self._bias = None if bias is None else bias.detach()
         with torch.no_grad():
             self._packed = torch.ops.mkldnn._reorder_linear_weight(
@@ -50,9 +54,31 @@ class PackedLinear(nn.Module):
     def forward(self, frames: Tensor) -> Tensor:
         """``(..., D_in)`` to ``(..., D_out)``."""
         out: Tensor = torch.ops.mkldnn._linear_pointwise(
-            frames, self._packed, self._bias, "none", [], ""
+            frames, self._packed, self._bias, self._activation, [], ""
         )
         return out
+
+
+class PackedConv2d(nn.Module):
+    """An inference-only convolution of many channels, as one product over patches, and a ReLU.
+
+    Args:
+        conv: Square kernel, unpadded, not grouped, float32 on the CPU.
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.kernel, self.stride = conv.kernel_size[0], conv.stride[0]
+        by_patch = conv.weight.permute(0, 2, 3, 1).flatten(1)  # (C_out, K * K * C_in)
+        self.product = PackedLinear(by_patch, conv.bias, FUSED[nn.ReLU])
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """``(B, C_in, T, F)`` to ``(B, C_out, T', F')``, both in channels-last layout."""
+        rows = maps.permute(0, 2, 3, 1).contiguous()  # (B, T, F, C)
+        by_time = rows.unfold(1, self.kernel, self.stride)  # (B, T', F, C, K)
+        patches = by_time.unfold(2, self.kernel, self.stride)  # (B, T', F', C, K, K)
+        out: Tensor = self.product(patches.permute(0, 1, 2, 4, 5, 3).flatten(3))
+        return out.permute(0, 3, 1, 2)
 
 
 class Packable(ABC):

@@ -12,9 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from espnet_ee.nn.packed import Packable, PackedConv2d, PackedLinear
 from espnet_ee.nn.positions import Positions
 
 KERNEL, STRIDE = 3, 2
+PIECE = 24  # output frames whose feature maps fit the second cache of a core
 
 
 def halve(size: int) -> int:
@@ -70,7 +72,52 @@ class Stem(nn.Module, ABC):
         return last
 
 
-class Conv2dStem(Stem):
+class ImageStem(Stem):
+    """A stem that convolves the features as an image of one channel.
+
+    Attributes:
+        conv: ``(B, 1, T, F)`` to ``(B, C, T', F')`` in channels-last layout.
+    """
+
+    conv: nn.Sequential
+
+    def forward(self, features: Tensor) -> Tensor:
+        """``(B, T, F)`` to ``(B, T', D)``."""
+        image = features.unsqueeze(1).contiguous(memory_format=torch.channels_last)
+        if torch.is_grad_enabled() or image.device.type != "cpu":
+            maps = self.conv(image)
+        else:
+            pieces = self.pieces(features.shape[1])
+            maps = torch.cat([self.conv(image[:, :, a:b]) for a, b in pieces], dim=2)
+        return self.out(maps.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def pieces(self, frames: int) -> list[tuple[int, int]]:
+        """Ranges of input frames that inference on a CPU convolves together.
+
+        Whole utterances would take ten megabytes of maps per five seconds of audio: fresh memory
+        pages then cost more time than the frames that two pieces share.
+        """
+        hop: int = STRIDE**self.halvings
+        shared = self.min_frames - hop
+        outputs = (frames - shared) // hop
+        ends = [min(start + PIECE, outputs) for start in range(0, outputs, PIECE)]
+        starts = range(0, outputs, PIECE)
+        return [(hop * a, hop * b + shared) for a, b in zip(starts, ends, strict=True)]
+
+    def flops(self, frames: int) -> int:
+        """FLOPs for one utterance of ``frames`` input frames (1 MAC = 2 FLOPs)."""
+        macs = sum(self.map_macs(end - start) for start, end in self.pieces(frames))
+        frames_out = int(self.output_lengths(torch.tensor(frames)))
+        last = self.out[0]
+        assert isinstance(last, nn.Linear | PackedLinear)
+        return 2 * (macs + frames_out * last.in_features * last.out_features)
+
+    @abstractmethod
+    def map_macs(self, frames: int) -> int:
+        """Multiply-adds of the convolutions of one piece of ``frames`` input frames."""
+
+
+class Conv2dStem(ImageStem, Packable):
     """ESPnet's ``conv2d``: two full 3 x 3 convolutions, 4x.
 
     Its weights load, but it takes about a third of all FLOPs.
@@ -82,25 +129,25 @@ class Conv2dStem(Stem):
         super().__init__()
         self.conv = nn.Sequential(
             nn.Conv2d(1, width, KERNEL, STRIDE),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(width, width, KERNEL, STRIDE),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         )
         _channels_last(self.conv)
         self.width, self.bins = width, [halve(features), halve(halve(features))]
         self.out = nn.Sequential(nn.Linear(width * self.bins[1], width), positions)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """``(B, T, F)`` to ``(B, T', D)``."""
-        maps = self.conv(_as_image(features))  # (B, D, T', F')
-        return self.out(maps.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+    def pack(self) -> None:
+        """See ``Packable``: the second convolution is nearly all of this stem's work."""
+        first, relu, second, _ = self.conv
+        assert isinstance(second, nn.Conv2d)
+        self.conv = nn.Sequential(first, relu, PackedConv2d(second))
 
-    def flops(self, frames: int) -> int:
-        """FLOPs for one utterance of ``frames`` input frames (1 MAC = 2 FLOPs)."""
+    def map_macs(self, frames: int) -> int:
+        """Multiply-adds of the convolutions of one piece of ``frames`` input frames."""
         half, quarter = halve(frames), halve(halve(frames))
         first = half * self.bins[0] * KERNEL**2 * self.width
-        second = quarter * self.bins[1] * KERNEL**2 * self.width**2
-        return 2 * (first + second + quarter * self.bins[1] * self.width**2)
+        return first + quarter * self.bins[1] * KERNEL**2 * self.width**2
 
 
 class Conv1dStem(Stem):
@@ -116,7 +163,7 @@ class Conv1dStem(Stem):
         super().__init__()
         self.conv = nn.Sequential(
             nn.Conv1d(features, width, KERNEL, STRIDE),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv1d(width, width, KERNEL, STRIDE),
         )
         self.features, self.width = features, width
@@ -132,7 +179,7 @@ class Conv1dStem(Stem):
         return 2 * KERNEL * (half * self.features * self.width + quarter * self.width**2)
 
 
-class DepthwiseStem(Stem):
+class DepthwiseStem(ImageStem):
     """Depthwise-separable 2-d convolutions, 4x or 8x, as FastConformer (arXiv:2305.05084).
 
     The first layer is a full convolution from one channel; each further one is depthwise 3 x 3,
@@ -151,40 +198,30 @@ class DepthwiseStem(Stem):
     ) -> None:
         super().__init__()
         self.halvings = halvings
-        layers: list[nn.Module] = [nn.Conv2d(1, channels, KERNEL, STRIDE), nn.ReLU()]
+        layers: list[nn.Module] = [nn.Conv2d(1, channels, KERNEL, STRIDE), nn.ReLU(inplace=True)]
         self.bins = [halve(features)]
         for _ in range(halvings - 1):
             layers.append(nn.Conv2d(channels, channels, KERNEL, STRIDE, groups=channels))
-            layers += [nn.Conv2d(channels, channels, 1), nn.ReLU()]
+            layers += [nn.Conv2d(channels, channels, 1), nn.ReLU(inplace=True)]
             self.bins.append(halve(self.bins[-1]))
         self.conv = nn.Sequential(*layers)
         _channels_last(self.conv)
-        self.channels, self.width = channels, width
+        self.channels = channels
         self.out = nn.Sequential(nn.Linear(channels * self.bins[-1], width), positions)
 
-    def forward(self, features: Tensor) -> Tensor:
-        """``(B, T, F)`` to ``(B, T', D)``."""
-        maps = self.conv(_as_image(features))  # (B, C, T', F')
-        return self.out(maps.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
-
-    def flops(self, frames: int) -> int:
-        """FLOPs for one utterance of ``frames`` input frames (1 MAC = 2 FLOPs)."""
+    def map_macs(self, frames: int) -> int:
+        """Multiply-adds of the convolutions of one piece of ``frames`` input frames."""
         frames = halve(frames)
         macs = frames * self.bins[0] * KERNEL**2 * self.channels
         for bins in self.bins[1:]:
             frames = halve(frames)
             macs += frames * bins * self.channels * (KERNEL**2 + self.channels)
-        return 2 * (macs + frames * self.channels * self.bins[-1] * self.width)
+        return macs
 
 
 def _channels_last(convolutions: nn.Sequential) -> None:
     """Lay weights out as CPUs convolve fastest; a loaded checkpoint keeps the layout."""
     convolutions.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-def _as_image(features: Tensor) -> Tensor:
-    """``(B, T, F)`` to ``(B, 1, T, F)`` in channels-last layout."""
-    return features.unsqueeze(1).contiguous(memory_format=torch.channels_last)
 
 
 STEM_NAMES = ("conv2d", "conv1d", "dwconv4", "dwconv8")
