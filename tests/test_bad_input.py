@@ -85,6 +85,7 @@ def test_an_unknown_policy_names_the_nearest(exp, good, capfd):
         (["--policy", "entropy"], "policy entropy needs a threshold"),
         (["--exit-layer", "99"], "--exit-layer 99 is deeper than the model"),
         (["--exit-layer", "2", "--threshold", "3"], "exclude each other"),
+        (["--beam-size", "3"], "greedy CTC does not search"),
         (["--device", "cpuu"], "device 'cpuu' cannot be used"),
     ],
 )

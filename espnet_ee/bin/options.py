@@ -45,19 +45,31 @@ def add_search_options(parser: argparse.ArgumentParser, dash: str) -> None:
         default="ctc",
         help="greedy CTC, or CTC/attention beam search where an exit has a decoder",
     )
-    parser.add_argument(f"--beam{dash}size", type=positive, default=20, help="of the search")
+    parser.add_argument(f"--beam{dash}size", type=positive, help="of the search; default 20")
     parser.add_argument(
-        f"--ctc{dash}weight", type=float, default=0.5, help="of CTC in the search, below 1"
+        f"--ctc{dash}weight", type=float, help="of CTC in the search, below 1; default 0.5"
     )
 
 
 def search_of(args: argparse.Namespace) -> BeamOptions | None:
-    """What ``add_search_options`` asked for; None for greedy CTC."""
+    """What ``add_search_options`` asked for; None for greedy CTC.
+
+    Raises:
+        ConfigError: Options of a search without a search, or impossible ones.
+    """
     from espnet_ee.host.attention_decoding import BeamOptions
 
-    if args.decoder == "ctc":
-        return None
-    return BeamOptions(beam_size=args.beam_size, ctc_weight=args.ctc_weight)
+    asked = {"beam_size": args.beam_size, "ctc_weight": args.ctc_weight}
+    given = {name: value for name, value in asked.items() if value is not None}
+    if args.decoder == "attention":
+        return BeamOptions(**given)
+    if given:
+        raise ConfigError(
+            "greedy CTC does not search.",
+            got=", ".join(f"{name}={value}" for name, value in given.items()),
+            want="--decoder attention with it, or neither",
+        )
+    return None
 
 
 def check_threshold(policy: ExitPolicy, value: float | None) -> float:
