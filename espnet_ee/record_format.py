@@ -6,14 +6,22 @@ The same checks guard reading and writing, so no program writes what another ref
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from espnet_ee.errors import DataError
+from espnet_ee.record_fields import (
+    CHECKPOINT,
+    EXIT,
+    FORMAT,
+    HEADER,
+    POLICY,
+    UTTERANCE,
+    VERSION,
+    checked,
+)
 
-FORMAT = "espnet-ee-record"
-VERSION = 1
 GREEDY = "greedy CTC"
 
 
@@ -100,87 +108,6 @@ class Record:
     utterances: tuple[UtteranceRecord, ...]
 
 
-class _Kind(NamedTuple):
-    """What a field may hold, in words and as a test."""
-
-    words: str
-    accepts: Callable[[Any], bool]
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)
-
-
-def _is_count(value: Any) -> bool:
-    return type(value) is int and value >= 0
-
-
-def _all(test: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, list) and all(map(test, value))
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_text_map(value: Any) -> bool:
-    return isinstance(value, dict) and all(map(_is_text, value.values()))
-
-
-def _is_score_map(value: Any) -> bool:
-    return isinstance(value, dict) and all(v is None or _is_number(v) for v in value.values())
-
-
-_NAME = _Kind("a string without spaces", lambda v: _is_text(v) and v.split() == [v])
-_TEXT = _Kind("a string", _is_text)
-_TEXT_OR_NULL = _Kind("a string or null", lambda v: v is None or _is_text(v))
-_COUNT = _Kind("a whole number, 0 or more", _is_count)
-_INTEGERS = _Kind("a list of whole numbers", _all(lambda v: type(v) is int))
-_COSTS = _Kind("a list of finite numbers, 0 or more", _all(lambda v: _is_number(v) and v >= 0))
-_TEXT_MAP = _Kind("an object of strings", _is_text_map)
-
-_HEADER = {
-    "format": _Kind(f'"{FORMAT}"', lambda v: v == FORMAT),
-    "version": _Kind(str(VERSION), lambda v: v == VERSION),
-    "set": _NAME,
-    "exits": _INTEGERS,
-    "num_layers": _COUNT,
-    "policies": _Kind("an object", lambda v: isinstance(v, dict)),
-    "config": _TEXT,
-    "checkpoint": _TEXT_MAP,
-    "versions": _TEXT_MAP,
-    "seed": _COUNT,
-    "threads": _COUNT,
-    "num_parameters": _COUNT,
-    "vocab_size": _COUNT,
-    "floor_gflops_per_second": _Kind(
-        "a number or null", lambda v: v is None or (_is_number(v) and v >= 0)
-    ),
-    "decoding": _TEXT,
-}
-_POLICY = {
-    "unit": _TEXT,
-    "score_flops_per_posterior": _COUNT,
-    "reads_posteriors": _Kind("true or false", lambda v: isinstance(v, bool)),
-}
-_UTTERANCE = {
-    "id": _NAME,
-    "speaker": _TEXT_OR_NULL,
-    "ref": _TEXT_OR_NULL,
-    "seconds": _Kind("a number above 0", lambda v: _is_number(v) and v > 0),
-    "frames": _COUNT,
-    "body_gflops": _COSTS,
-    "head_gflops": _COSTS,
-    "text_gflops": _COSTS,
-    "exits": _Kind("a list of objects", lambda v: isinstance(v, list)),
-}
-_EXIT = {
-    "text": _TEXT,
-    "tokens": _INTEGERS,
-    "scores": _Kind("an object of finite numbers or null", _is_score_map),
-}
-
-
 _HEADER_AS_IS = (
     "num_layers",
     "config",
@@ -194,22 +121,6 @@ _HEADER_AS_IS = (
 )
 
 
-def _checked(value: Any, kinds: Mapping[str, _Kind], where: str) -> dict[str, Any]:
-    """Return ``value`` if it is an object with exactly these fields of these kinds."""
-    if not isinstance(value, dict):
-        raise DataError(f"{where}: not a JSON object.", got=repr(value)[:80])
-    problems = [f"{key} is missing" for key in kinds if key not in value]
-    problems += [f"{key} is unknown" for key in value if key not in kinds]
-    problems += [
-        f"{key}={value[key]!r:.60} is not {kind.words}"
-        for key, kind in kinds.items()
-        if key in value and not kind.accepts(value[key])
-    ]
-    if problems:
-        raise DataError(f"{where}: wrong fields.", got="; ".join(problems), want=", ".join(kinds))
-    return value
-
-
 def parse_header(line: Any, where: str) -> RecordHeader:
     if isinstance(line, dict):
         line = {"floor_gflops_per_second": None, "decoding": GREEDY, **line}
@@ -220,10 +131,8 @@ def parse_header(line: Any, where: str) -> RecordHeader:
                 want=f"version {VERSION}",
                 fix="decode again, or use the release of espnet-ee that wrote it",
             )
-    value = _checked(line, _HEADER, where)
-    checkpoint = _checked(
-        value["checkpoint"], {"path": _TEXT, "sha256": _TEXT}, f"{where}: checkpoint"
-    )
+    value = checked(line, HEADER, where)
+    checkpoint = checked(value["checkpoint"], CHECKPOINT, f"{where}: checkpoint")
     exits = value["exits"]
     if exits != sorted(set(exits)) or not exits or exits[0] < 1 or exits[-1] != value["num_layers"]:
         raise DataError(
@@ -237,7 +146,7 @@ def parse_header(line: Any, where: str) -> RecordHeader:
         set_name=value["set"],
         exits=tuple(exits),
         policies={
-            name: RecordedPolicy(**_checked(policy, _POLICY, f"{where}: policy {name}"))
+            name: RecordedPolicy(**checked(policy, POLICY, f"{where}: policy {name}"))
             for name, policy in value["policies"].items()
         },
         checkpoint_path=checkpoint["path"],
@@ -261,11 +170,11 @@ def header_to_json(header: RecordHeader) -> dict[str, Any]:
 def parse_utterance(line: Any, header: RecordHeader, where: str) -> UtteranceRecord:
     if isinstance(line, dict):  # of records by greedy CTC it is left out
         line = {"text_gflops": [0.0] * len(header.exits), **line}
-    value = _checked(line, _UTTERANCE, where)
+    value = checked(line, UTTERANCE, where)
     _check_exits(value, header, where)
     hypotheses = []
     for layer, item in zip(header.exits, value["exits"], strict=True):
-        parsed = _checked(item, _EXIT, f"{where}: exit at layer {layer}")
+        parsed = checked(item, EXIT, f"{where}: exit at layer {layer}")
         scores = parsed["scores"]
         if scores.keys() != header.policies.keys():
             raise DataError(

@@ -29,8 +29,13 @@ class EarlyExitTrainer(Trainer):
 
     @classmethod
     def run(cls, *args: Any, **kwargs: Any) -> None:
-        """Train, then average again."""
+        """Train, then average again.
+
+        Raises:
+            ConfigError: One process is to feed several GPUs.
+        """
         options = kwargs["trainer_options"]
+        _refuse_data_parallel(options.ngpu, kwargs["distributed_option"].distributed)
         # Looking for parameters without a gradient takes time: only where there may be some.
         model = kwargs["model"]
         if isinstance(model, EarlyExitASRModel):
@@ -42,6 +47,17 @@ class EarlyExitTrainer(Trainer):
             return
         average_each(
             Path(options.output_dir), options.best_model_criterion, options.keep_nbest_models
+        )
+
+
+def _refuse_data_parallel(ngpu: int, distributed: bool) -> None:
+    """Copies of the model in one process would each count steps and keep a teacher of their own."""
+    if ngpu > 1 and not distributed:
+        raise ConfigError(
+            "several GPUs want a process each.",
+            got=f"ngpu={ngpu} in one process",
+            want="--multiprocessing_distributed true",
+            fix="the recipes' --ngpu, or espnet2.bin.launch, says so by itself",
         )
 
 

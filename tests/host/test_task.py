@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
 from espnet_ee.errors import ConfigError
-from espnet_ee.host.compat import Reporter
-from espnet_ee.host.task import EarlyExitASRTask, average_each, check_config_keys
+from espnet_ee.host.compat import Reporter, Trainer
+from espnet_ee.host.task import (
+    EarlyExitASRTask,
+    EarlyExitTrainer,
+    average_each,
+    check_config_keys,
+)
 
 # Epoch -> (cer, loss): the two criteria rank the epochs differently.
 SCORES = {1: (0.9, 1.0), 2: (0.3, 3.0), 3: (0.5, 2.0), 4: (0.4, 4.0)}
@@ -113,3 +120,25 @@ def test_what_is_no_configuration(text, message, parser, tmp_path):
 def test_a_missing_configuration(parser):
     with pytest.raises(ConfigError, match=r"no\.yaml does not exist"):
         check_config_keys(parser, ["--config", "no.yaml"])
+
+
+@pytest.mark.parametrize(
+    ("ngpu", "distributed", "fits"), [(2, False, False), (2, True, True), (1, False, True)]
+)
+def test_several_gpus_want_a_process_each(ngpu, distributed, fits, monkeypatch):
+    trained = []
+    monkeypatch.setattr(Trainer, "run", lambda **_: trained.append(True))
+    options = SimpleNamespace(
+        ngpu=ngpu, output_dir="nowhere", best_model_criterion=[], keep_nbest_models=1
+    )
+    given = {
+        "trainer_options": options,
+        "model": None,
+        "distributed_option": SimpleNamespace(distributed=distributed, dist_rank=1),
+    }
+    if fits:
+        EarlyExitTrainer.run(**given)
+    else:
+        with pytest.raises(ConfigError, match="want a process each"):
+            EarlyExitTrainer.run(**given)
+    assert bool(trained) == fits
