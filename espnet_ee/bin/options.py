@@ -49,6 +49,11 @@ def add_search_options(parser: argparse.ArgumentParser, dash: str) -> None:
     parser.add_argument(
         f"--ctc{dash}weight", type=float, help="of CTC in the search, below 1; default 0.5"
     )
+    parser.add_argument(
+        "--maxlenratio",
+        type=float,
+        help="of the search: longest text over frames; 0, the default: until it ends by itself",
+    )
 
 
 def search_of(args: argparse.Namespace) -> BeamOptions | None:
@@ -59,7 +64,7 @@ def search_of(args: argparse.Namespace) -> BeamOptions | None:
     """
     from espnet_ee.host.attention_decoding import BeamOptions
 
-    asked = {"beam_size": args.beam_size, "ctc_weight": args.ctc_weight}
+    asked = {name: getattr(args, name) for name in ("beam_size", "ctc_weight", "maxlenratio")}
     given = {name: value for name, value in asked.items() if value is not None}
     if args.decoder == "attention":
         return BeamOptions(**given)

@@ -42,7 +42,8 @@ class BeamOptions:
     maxlenratio: float = 0.0
 
     def __str__(self) -> str:
-        return f"attention, beam {self.beam_size}, CTC weight {self.ctc_weight:g}"
+        limit = f", maxlenratio {self.maxlenratio:g}" if self.maxlenratio else ""
+        return f"attention, beam {self.beam_size}, CTC weight {self.ctc_weight:g}{limit}"
 
     def __post_init__(self) -> None:
         if self.beam_size < 1 or not 0.0 <= self.ctc_weight < 1.0:

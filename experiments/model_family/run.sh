@@ -13,6 +13,7 @@ updates_per_epoch=56
 epochs=20       # of each training, and of both parts of those in two parts together
 part_one=14     # of these: the model with one exit
 pretraining=20
+longest=0       # text over frames of attention searches; 0: they end by themselves
 quick=
 variants="ctc aed hubert_ee retrofit distillation layer_drop"
 while [ $# -gt 0 ]; do
@@ -20,7 +21,7 @@ while [ $# -gt 0 ]; do
         --seeds) seeds=$2; shift 2 ;;
         --jobs) jobs=$2; shift 2 ;;
         --variants) variants=$2; shift 2 ;;
-        --quick) quick=1; seeds=0; epochs=2; part_one=1; pretraining=1; updates_per_epoch=3; shift ;;
+        --quick) quick=1; seeds=0; epochs=2; part_one=1; pretraining=1; longest=0.1; updates_per_epoch=3; shift ;;
         *) echo "run.sh: there is no option $1" >&2; sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 done
@@ -88,7 +89,7 @@ aed() {
     learn "aed_$1" "${epochs}" "$1" "" --asr_config "${here}/conf/aed.yaml" &&
         keep "aed_$1" aed "$1" greedy &&
         recipe "aed_$1" --stage 12 --stop_stage 12 --asr_tag "aed_$1" --inference_tag attention \
-            --inference_args "--decoder attention --beam_size 5" &&
+            --inference_args "--decoder attention --beam_size 5 --maxlenratio ${longest}" &&
         keep "aed_$1" aed_attention "$1" attention
 }
 
@@ -146,7 +147,7 @@ recipe data --stop_stage 10
 recipe data --stage 10 --stop_stage 10 --asr_config "${here}/conf/hubert_ee.yaml" --feats_normalize none
 case " ${variants} " in *" hubert_ee "*) pretrain ;; esac
 
-export exp here recipe records epochs part_one updates_per_epoch
+export exp here recipe records longest epochs part_one updates_per_epoch
 export -f recipe budget keep learn heads ctc aed distillation layer_drop retrofit hubert_ee
 for seed in ${seeds}; do for variant in ${variants}; do echo "${variant} ${seed}"; done; done |
     xargs -P "${jobs}" -L 1 bash -c 'set -euo pipefail; "$0" "$1" && echo "$0, seed $1: done"'
