@@ -76,7 +76,7 @@ ctc() {
 
 distillation() {
     learn "distillation_$1" "${epochs}" "$1" \
-        "--model_conf distillation=sequence --model_conf distillation_conf={share:0.3}" &&
+        "--model_conf distillation=sequence --model_conf distillation_conf.share=0.3" &&
         keep "distillation_$1" distillation "$1" greedy
 }
 
@@ -105,7 +105,7 @@ heads() {
 
 retrofit() {
     learn "single_$1" "${part_one}" "$1" "--encoder_conf exit_layers=[6]" &&
-        heads "retrofit_$1" "single_$1" "$1" "--model_conf exit_head=bilstm --model_conf exit_head_conf={units:72}" &&
+        heads "retrofit_$1" "single_$1" "$1" "--model_conf exit_head=bilstm --model_conf exit_head_conf.units=72" &&
         keep "retrofit_$1" retrofit "$1" greedy
 }
 
