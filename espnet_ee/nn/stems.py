@@ -16,7 +16,7 @@ from espnet_ee.nn.packed import Packable, PackedConv2d, PackedLinear
 from espnet_ee.nn.positions import Positions
 
 KERNEL, STRIDE = 3, 2
-PIECE = 24  # output frames whose feature maps fit the second cache of a core
+PIECE = 12  # output frames whose feature maps fit the second cache of a core
 
 
 def halve(size: int) -> int:
