@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Six ways to train exits on egs2/mini_ee, by the same number of updates; see README.md.
-# Everything resumes: run it again after an interruption.
+# Everything resumes: run it again after an interruption. What has records is not trained again.
 #   ./run.sh                   all trainings, seeds 0 1 2: about 3 hours on two cores
 #   ./run.sh --seeds 0         the first seed only
 #   ./run.sh --quick           a few updates of everything, into exp_quick: does it run?
@@ -22,7 +22,7 @@ while [ $# -gt 0 ]; do
         --jobs) jobs=$2; shift 2 ;;
         --variants) variants=$2; shift 2 ;;
         --quick) quick=1; seeds=0; epochs=2; part_one=1; pretraining=1; longest=0.1; updates_per_epoch=3; shift ;;
-        *) echo "run.sh: there is no option $1" >&2; sed -n '2,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+        *) echo "run.sh: there is no option $1" >&2; sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
     esac
 done
 
@@ -87,10 +87,9 @@ layer_drop() {
 
 aed() {
     learn "aed_$1" "${epochs}" "$1" "" --asr_config "${here}/conf/aed.yaml" &&
-        keep "aed_$1" aed "$1" greedy &&
         recipe "aed_$1" --stage 12 --stop_stage 12 --asr_tag "aed_$1" --inference_tag attention \
             --inference_args "--decoder attention --beam_size 5 --maxlenratio ${longest}" &&
-        keep "aed_$1" aed_attention "$1" attention
+        keep "aed_$1" aed_attention "$1" attention && keep "aed_$1" aed "$1" greedy
 }
 
 # heads TAG BACKBONE SEED ARGS OPTION...: the second part, body and last head frozen
@@ -149,6 +148,11 @@ case " ${variants} " in *" hubert_ee "*) pretrain ;; esac
 
 export exp here recipe records longest epochs part_one updates_per_epoch
 export -f recipe budget keep learn heads ctc aed distillation layer_drop retrofit hubert_ee
-for seed in ${seeds}; do for variant in ${variants}; do echo "${variant} ${seed}"; done; done |
-    xargs -P "${jobs}" -L 1 bash -c 'set -euo pipefail; "$0" "$1" && echo "$0, seed $1: done"'
+# shellcheck disable=SC2016  # the inner shell expands it
+for seed in ${seeds}; do
+    for variant in ${variants}; do
+        if [ ! -e "${records}/${variant}/seed${seed}/test_noisy/record.jsonl.gz" ]; then echo "${variant} ${seed}"; fi
+    done
+done |
+    xargs -r -P "${jobs}" -L 1 bash -c 'set -euo pipefail; "$0" "$1" && echo "$0, seed $1: done"'
 "${PYTHON}" summarise.py "${records}" --out "$([ -n "${quick}" ] && echo "${exp}" || echo "${here}")/RESULTS.md"
