@@ -49,7 +49,7 @@ class Settings:
     """What is measured."""
 
     seconds: float = 10.0
-    batch: int = 8
+    batch: int = 4
     threads: tuple[int, ...] = (1,)
     repeats: int = 5
     stem: str = "dwconv4"
