@@ -44,6 +44,7 @@ FULL_SIZE = {
     # 65,792), and 512 for the normalisation that all our exits share.
     "train_ee_conformer_ctc": (256, 31_536_128 + 512),
     "train_ee_conformer_aed": (256, None),
+    "train_ee_an4_aed": (30, None),
     "train_ee_e_branchformer": (256, None),
     "train_ee_retrofit": (30, None),
 }
