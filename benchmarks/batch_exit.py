@@ -7,14 +7,12 @@ python -m benchmarks.batch_exit --batch 8 16 --output batch_exit.json
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from benchmarks.harness import (
     Spread,
@@ -29,33 +27,20 @@ from benchmarks.harness import (
     use_threads,
     write_tables,
 )
-from benchmarks.models import (
-    FRAMES_PER_SEC,
-    DictatedExits,
-    ModelSize,
-    cost_model,
-    early_exit_model,
-    random_features,
+from benchmarks.models import FRAMES_PER_SEC, DictatedExits, ModelSize, early_exit_model
+from benchmarks.workload import (
+    HISTOGRAMS,
+    SEED,
+    Batch,
+    make_batches,
+    mean_exit,
+    padding_share,
+    promised_saving,
 )
-from espnet_ee.decoding.batching import length_sorted_batches
 from espnet_ee.decoding.early_exit import decode_all, decode_until_good
-from espnet_ee.host.inference import MAX_PADDED_SEC
 from espnet_ee.host.model import EarlyExitASRModel
 from espnet_ee.nn.stems import STEM_NAMES
 from espnet_ee.policies.certainty import Entropy
-
-SEED = 0
-
-# Share of the utterances that leave at each of six exits.
-HISTOGRAMS: dict[str, tuple[float, ...]] = {
-    "all first": (1.0, 0.0, 0.0, 0.0, 0.0, 0.0),
-    "mostly first": (0.5, 0.25, 0.12, 0.06, 0.04, 0.03),
-    "uniform": (1 / 6,) * 6,
-    "mostly middle": (0.05, 0.15, 0.35, 0.3, 0.1, 0.05),
-    "bimodal": (0.45, 0.05, 0.0, 0.0, 0.05, 0.45),
-    "mostly last": (0.04, 0.06, 0.1, 0.15, 0.2, 0.45),
-    "all last": (0.0, 0.0, 0.0, 0.0, 0.0, 1.0),
-}
 
 
 @dataclass(frozen=True)
@@ -79,8 +64,10 @@ class Row:
 
     Attributes:
         promised: Saving of FLOPs over full depth, by the exits and lengths of the utterances.
-        reached: Saving of time over full depth.
+        reached: Saving of time over full depth, all batches recognised in one call: what is left
+            of them goes on in full batches.
         reached_of_promised: Their ratio; NaN where nothing is promised.
+        alone_of_promised: The same for a call per batch: what is left of it goes on alone.
         against_all_exits: Over decoding every exit of every utterance.
         against_all_agree: Over a batch that goes on, whole, until its last utterance is satisfied.
         against_mean: Over a batch that stops, whole, where its mean passes.
@@ -95,113 +82,43 @@ class Row:
     promised: float
     reached: Spread
     reached_of_promised: Spread
+    alone_of_promised: Spread
     against_all_exits: Spread
     against_all_agree: Spread
     against_mean: Spread
     mean_cuts_short: float
 
 
-@dataclass(frozen=True)
-class Batch:
-    """One batch and, by histogram, the exit that each utterance has to take."""
+def calls_of(
+    model: EarlyExitASRModel, batches: Sequence[Batch], histogram: str, last: int
+) -> dict[str, Callable[[], object]]:
+    """The ways to decode all batches, by name."""
+    whole = [(batch.features, batch.lengths) for batch in batches]
 
-    features: Tensor
-    lengths: Tensor
-    exits: Mapping[str, tuple[int, ...]]
+    def stopping(exits: Callable[[Batch], Sequence[int]], compact: bool = True) -> None:
+        for batch, inputs in zip(batches, whole, strict=True):
+            policy = DictatedExits(tuple(exits(batch)))
+            decode_until_good(model, [inputs], policy, math.inf, compact)
 
+    def together() -> None:
+        exits = [index for batch in batches for index in batch.exits[histogram]]
+        decode_until_good(model, whole, DictatedExits(tuple(exits)), math.inf)
 
-def utterance_frames(utterances: int, equal_sec: float | None) -> list[int]:
-    """Feature frames: all equal, or as in read speech, 1.5 to 20 s with a median of 6 s."""
-    if equal_sec is not None:
-        return [round(FRAMES_PER_SEC * equal_sec)] * utterances
-    draw = random.Random(SEED)
-    seconds = [
-        min(20.0, max(1.5, draw.lognormvariate(math.log(6.0), 0.6))) for _ in range(utterances)
-    ]
-    return [round(FRAMES_PER_SEC * sec) for sec in seconds]
+    def all_exits() -> None:
+        for features, lengths in whole:
+            decode_all(model, features, lengths, [Entropy()])
 
+    def own(batch: Batch) -> Sequence[int]:
+        return batch.exits[histogram]
 
-def dictate(shares: Sequence[float], utterances: int) -> list[int]:
-    """Exit indices in the given shares, as exactly as whole utterances allow, in random order."""
-    bounds = [round(sum(shares[: index + 1]) * utterances) for index in range(len(shares))]
-    exits = [sum(place >= bound for bound in bounds[:-1]) for place in range(utterances)]
-    random.Random(SEED).shuffle(exits)
-    return exits
-
-
-def make_batches(settings: Settings, batch_size: int) -> list[Batch]:
-    """Length-sorted batches of noise, as inference makes them."""
-    frames = utterance_frames(settings.utterances, settings.equal_sec)
-    exits = {name: dictate(HISTOGRAMS[name], settings.utterances) for name in settings.histograms}
-    batches = []
-    for places in length_sorted_batches(frames, batch_size, MAX_PADDED_SEC * FRAMES_PER_SEC):
-        features, lengths = random_features(
-            [frames[place] for place in places], settings.size.mel_bins, SEED
-        )
-        own = {name: tuple(all_[place] for place in places) for name, all_ in exits.items()}
-        batches.append(Batch(features, lengths, own))
-    return batches
-
-
-def padding_share(batches: Sequence[Batch]) -> float:
-    """Share of the batches' feature frames that are padding before anyone leaves."""
-    real = sum(int(batch.lengths.sum()) for batch in batches)
-    return 1.0 - real / sum(math.prod(batch.features.shape[:2]) for batch in batches)
-
-
-def mean_exit(exits: Sequence[int]) -> int:
-    """Where a batch with a common decision stops: the first exit at or above the mean."""
-    return math.ceil(sum(exits) / len(exits))
-
-
-def calls_of(model: EarlyExitASRModel, batch: Batch, last: int) -> dict[str, Callable[[], object]]:
-    """The ways to decode one batch, each by ``kind`` or ``kind/histogram``."""
-
-    def stopping(exits: Sequence[int], compact: bool) -> Callable[[], object]:
-        policy = DictatedExits(tuple(exits))
-        return partial(
-            decode_until_good, model, batch.features, batch.lengths, policy, math.inf, compact
-        )
-
-    size = len(batch.lengths)
-    calls: dict[str, Callable[[], object]] = {
-        "full depth": stopping([last] * size, compact=True),
-        "all exits": partial(decode_all, model, batch.features, batch.lengths, [Entropy()]),
+    return {
+        "full depth": partial(stopping, lambda batch: [last] * len(batch.lengths)),
+        "together": together,
+        "alone": partial(stopping, own),
+        "all exits": all_exits,
+        "all agree": partial(stopping, own, compact=False),
+        "mean": partial(stopping, lambda batch: [mean_exit(own(batch))] * len(batch.lengths)),
     }
-    for name, exits in batch.exits.items():
-        calls[f"ours/{name}"] = stopping(exits, compact=True)
-        calls[f"all agree/{name}"] = stopping(exits, compact=False)
-        calls[f"mean/{name}"] = stopping([mean_exit(exits)] * size, compact=True)
-    return calls
-
-
-@torch.inference_mode()
-def time_batches(
-    model: EarlyExitASRModel, batches: Sequence[Batch], settings: Settings
-) -> dict[str, list[float]]:
-    """Seconds of the whole set by kind, one value per repeat; kinds alternate batch by batch."""
-    repeats, last = settings.repeats, len(settings.size.exit_layers) - 1
-    totals: dict[str, list[float]] = {}
-    for batch in batches:
-        calls = calls_of(model, batch, last)
-        for kind, seconds in interleaved_sec(calls, repeats, settings.clock).items():
-            before = totals.get(kind, [0.0] * repeats)
-            totals[kind] = [a + b for a, b in zip(before, seconds, strict=True)]
-    return totals
-
-
-def promised_saving(
-    model: EarlyExitASRModel, batches: Sequence[Batch], histogram: str, size: ModelSize
-) -> float:
-    """Saving of FLOPs over full depth, from features on, no padding counted."""
-    cost = cost_model(model, size.vocab_size)
-    spent = full = 0.0
-    for batch in batches:
-        for frames, index in zip(batch.lengths.tolist(), batch.exits[histogram], strict=True):
-            utterance = cost.utterance(frames)
-            spent += utterance.until(index, reads_posteriors=True)
-            full += utterance.until(len(size.exit_layers) - 1, reads_posteriors=True)
-    return 1.0 - spent / full
 
 
 def row_of(
@@ -214,9 +131,7 @@ def row_of(
     promised: float,
 ) -> Row:
     """Put one histogram's times into relation."""
-    ours, full = seconds[f"ours/{name}"], seconds["full depth"]
-    saved = [1.0 - own / whole for own, whole in zip(ours, full, strict=True)]
-    worth = promised > 1e-9
+    ours, full = seconds["together"], seconds["full depth"]
     audio_sec = sum(int(batch.lengths.sum()) for batch in batches) / FRAMES_PER_SEC
     short = [
         index > mean_exit(batch.exits[name]) for batch in batches for index in batch.exits[name]
@@ -228,28 +143,48 @@ def row_of(
         batch=batch_size,
         audio_sec_per_sec=audio_sec / Spread.of(ours).median,
         promised=promised,
-        reached=Spread.of(saved),
-        reached_of_promised=Spread.of([value / promised if worth else math.nan for value in saved]),
+        reached=Spread.of(_saved(ours, full)),
+        reached_of_promised=_of_promised(ours, full, promised),
+        alone_of_promised=_of_promised(seconds["alone"], full, promised),
         against_all_exits=ratios(ours, seconds["all exits"]),
-        against_all_agree=ratios(ours, seconds[f"all agree/{name}"]),
-        against_mean=ratios(ours, seconds[f"mean/{name}"]),
+        against_all_agree=ratios(ours, seconds["all agree"]),
+        against_mean=ratios(ours, seconds["mean"]),
         mean_cuts_short=sum(short) / len(short),
     )
 
 
+def _saved(ours: Sequence[float], full: Sequence[float]) -> list[float]:
+    return [1.0 - own / whole for own, whole in zip(ours, full, strict=True)]
+
+
+def _of_promised(ours: Sequence[float], full: Sequence[float], promised: float) -> Spread:
+    worth = promised > 1e-9
+    return Spread.of([saved / promised if worth else math.nan for saved in _saved(ours, full)])
+
+
+@torch.inference_mode()
 def measure(settings: Settings) -> list[Row]:
     """Run every batch size, printing each table as it ends."""
     torch.manual_seed(SEED)
-    model = early_exit_model(settings.size, settings.stem)
+    size = settings.size
+    model = early_exit_model(size, settings.stem)
+    last = len(size.exit_layers) - 1
     rows = []
     for threads in settings.threads:
         use_threads(threads, settings.clock)
         for batch_size in settings.batches:
-            batches = make_batches(settings, batch_size)
-            seconds = time_batches(model, batches, settings)
+            batches = make_batches(
+                settings.utterances,
+                settings.equal_sec,
+                batch_size,
+                settings.histograms,
+                size.mel_bins,
+            )
             own = []
             for name in settings.histograms:
-                promised = promised_saving(model, batches, name, settings.size)
+                calls = calls_of(model, batches, name, last)
+                seconds = interleaved_sec(calls, settings.repeats, settings.clock)
+                promised = promised_saving(model, batches, name, size)
                 own.append(row_of(name, settings, threads, batch_size, batches, seconds, promised))
             print(f"{settings.stem}, {threads} thread(s), batch {batch_size}", end=", ")
             print(f"{100 * padding_share(batches):.0f} % padding")
@@ -260,7 +195,13 @@ def measure(settings: Settings) -> list[Row]:
 
 def _show(rows: Sequence[Row]) -> None:
     header = ["exits", "audio s/s", "promised", "reached", "reached/promised (min-max)"]
-    header += ["time/all exits", "time/all agree", "time/mean", "mean cuts short"]
+    header += [
+        "a call per batch",
+        "time/all exits",
+        "time/all agree",
+        "time/mean",
+        "mean cuts short",
+    ]
     cells = [
         [
             row.histogram,
@@ -268,6 +209,7 @@ def _show(rows: Sequence[Row]) -> None:
             f"{row.promised:.3f}",
             f"{row.reached.median:.3f}",
             row.reached_of_promised if row.promised > 0 else "-",
+            row.alone_of_promised if row.promised > 0 else "-",
             row.against_all_exits,
             row.against_all_agree,
             row.against_mean,

@@ -160,7 +160,7 @@ def against_full_depth(case: Case, stem: str, settings: Settings) -> list[ShareR
     policies = [DictatedExits((index,) * case.batch) for index in range(len(size.exit_layers))]
     seconds = interleaved_sec(
         {
-            str(layer): partial(decode_until_good, model, features, lengths, policy, math.inf)
+            str(layer): partial(decode_until_good, model, [(features, lengths)], policy, math.inf)
             for layer, policy in zip(size.exit_layers, policies, strict=True)
         },
         settings.repeats,

@@ -121,7 +121,7 @@ class DictatedExits(Entropy):
     Use with threshold ``inf``, which no entropy reaches.
 
     Attributes:
-        exits: Exit index of each utterance of the batch.
+        exits: Exit index of each utterance, in the order of decoding.
     """
 
     exits: tuple[int, ...]
@@ -131,7 +131,5 @@ class DictatedExits(Entropy):
     def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
         """``(B,)``: entropy's score, ``inf`` where the utterance has to stop."""
         entropy = super().score(now, history)
-        wanted = torch.tensor(self.exits)
-        if len(wanted) > len(entropy):  # a compacted batch holds those that have not stopped
-            wanted = wanted[wanted >= now.exit_index]
+        wanted = torch.tensor(self.exits)[now.utterances]
         return entropy.masked_fill(wanted <= now.exit_index, torch.inf)

@@ -1,14 +1,12 @@
-"""One lazy pass through an encoder that yields an exit at a time.
+"""What an encoder with exits is: ``Frames`` between blocks, an ``Exit``, a ``LayeredEncoder``.
 
-``Frames`` is the batch in flight, ``LayeredEncoder`` what a backbone must offer, ``Walk`` the pass
-itself. Between two exits the caller may ``keep`` a subset of the utterances: the rest leaves the
-batch, and no later block sees them.
+``espnet_ee/walk.py`` passes through one exit by exit.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +23,7 @@ class Frames:
     Attributes:
         hidden: ``(B, T, D)``.
         lengths: ``(B,)`` real frames of each utterance.
-        utterances: ``(B,)`` int64 position of each row in the batch that entered the walk.
+        utterances: ``(B,)`` int64, which utterance each row is: its place in the walk's input.
     """
 
     hidden: Tensor
@@ -50,7 +48,7 @@ class Exit:
         last: True at the deepest exit, where every utterance stops.
         hidden: ``(B, T, D)``, normalised, what a head reads.
         lengths: ``(B,)`` real frames.
-        utterances: ``(B,)`` position in the batch that entered the walk.
+        utterances: ``(B,)`` int64, which utterance each row is: its place in the walk's input.
     """
 
     index: int
@@ -103,58 +101,6 @@ class LayeredEncoder(ABC):
     @abstractmethod
     def frames_of(self, feature_frames: int) -> int:
         """Frames behind the stem."""
-
-
-class Walk:
-    """Iterate over exits from shallow to deep; a block runs when an exit above it is asked for.
-
-    Example:
-        >>> walk = Walk(encoder, features, lengths)
-        >>> for exit in walk:
-        ...     walk.keep(~is_good_enough(exit))
-    """
-
-    def __init__(self, encoder: LayeredEncoder, features: Tensor, lengths: Tensor) -> None:
-        self._encoder = encoder
-        self._features, self._lengths = features, lengths
-        self._frames: Frames | None = None
-        self._context: Any = None
-
-    def __iter__(self) -> Iterator[Exit]:
-        encoder = self._encoder
-        self._frames = encoder.stem_frames(self._features, self._lengths)
-        below = 0
-        for index, layer in enumerate(encoder.exit_layers):
-            frames = self._run(below + 1, layer)
-            below = layer
-            yield Exit(
-                index=index,
-                layer=layer,
-                last=layer == encoder.exit_layers[-1],
-                hidden=encoder.exit_hidden(frames.hidden),
-                lengths=frames.lengths,
-                utterances=frames.utterances,
-            )
-            if not len(self._frames.utterances):
-                return
-
-    def keep(self, active: Tensor) -> None:
-        """Send only some utterances on.
-
-        Args:
-            active: ``(B,)`` bool over the rows of the exit just yielded.
-        """
-        assert self._frames is not None, "keep() belongs between two exits"
-        if not bool(active.all()):
-            self._frames = self._frames.select(active)
-            self._context = None
-
-    def _run(self, first: int, last: int) -> Frames:
-        assert self._frames is not None
-        if self._context is None:
-            self._context = self._encoder.block_context(self._frames)
-        self._frames = self._encoder.run_segment(first, last, self._frames, self._context)
-        return self._frames
 
 
 def check_exit_layers(exit_layers: Sequence[int], num_blocks: int) -> tuple[int, ...]:

@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     use_precision(args.float32_matmul_precision)
 
-    from espnet_ee.host.feeding import Feeder
+    from espnet_ee.host.feeding import POOL, Feeder
     from espnet_ee.host.inference import EarlyExitSpeech2Text
 
     asr = EarlyExitSpeech2Text.from_exp(
@@ -65,11 +65,11 @@ def run(args: argparse.Namespace) -> int:
             want=", ".join(map(str, asr.exit_layers)),
         )
     # A file named twice is read and printed twice: its place is its id.
-    feeder = Feeder(asr, {str(place): path for place, path in enumerate(args.files)})
+    feeder = Feeder(asr, {str(place): path for place, path in enumerate(args.files)}, POOL)
     lines: dict[int, str] = {}
-    for batch in feeder:
-        results = asr([fed.samples for fed in batch], policy, limit) if batch else []
-        for fed, result in zip(batch, results, strict=True):
+    for pool in feeder:
+        results = asr([fed.samples for fed in pool], policy, limit)
+        for fed, result in zip(pool, results, strict=True):
             place = int(fed.utt_id)
             shown = {"file": args.files[place], **asdict(result)}
             lines[place] = (

@@ -1,8 +1,8 @@
-"""Decode a batch exit by exit: all of them, or each utterance until its first good one."""
+"""Decode batches exit by exit: all of them, or each utterance until its first good one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -10,16 +10,20 @@ import torch
 from torch import Tensor
 
 from espnet_ee.decoding.greedy import greedy_ctc
+from espnet_ee.decoding.history import History
 from espnet_ee.decoding.hypothesis import Hypothesis, Speaker
-from espnet_ee.exits import Exit, Walk
+from espnet_ee.exits import Exit
 from espnet_ee.policies import Evidence, ExitPolicy, stops
+from espnet_ee.walk import Walk
+
+Batch = tuple[Tensor, Tensor]  # (B, T, F) features and (B,) real feature frames
 
 
 class ExitModel(Protocol):
     """What decoding needs of a model."""
 
-    def walk(self, features: Tensor, lengths: Tensor) -> Walk:
-        """A lazy pass over ``(B, T, F)`` features."""
+    def walk(self, batches: Iterable[Batch]) -> Walk:
+        """A lazy pass over batches of features."""
 
     def exit_log_probs(self, exit: Exit) -> Tensor:
         """``(B, T, V)`` of one exit."""
@@ -61,8 +65,7 @@ def speak_greedily(exit: Exit, log_probs: Tensor) -> list[Hypothesis]:
 
 def decode_until_good(
     model: ExitModel,
-    features: Tensor,
-    lengths: Tensor,
+    batches: Iterable[Batch],
     policy: ExitPolicy,
     threshold: float,
     compact: bool = True,
@@ -72,39 +75,34 @@ def decode_until_good(
 
     Args:
         model: Walks and speaks.
-        features: ``(B, T, F)``.
-        lengths: ``(B,)`` real feature frames.
+        batches: What is left of several goes on in fewer, fuller ones, none larger than these.
         policy: The exit rule.
         threshold: In the policy's unit.
-        compact: Drop stopped utterances from the batch; False computes on for all of
+        compact: Drop stopped utterances from their batch; False computes on for all of
             them and only ignores the rest (the same decisions, for tests and benchmarks).
         speak: Makes the text of those that stop at an exit.
 
     Returns:
         One decision per utterance, in input order.
     """
-    decisions: list[Decision | None] = [None] * len(features)
-    waiting = torch.ones(len(features), dtype=torch.bool, device=features.device)
-    history: list[Evidence] = []
-    walk = model.walk(features, lengths)
+    decisions: dict[int, Decision] = {}
+    history = History()
+    walk = model.walk(batches)
     for exit in walk:
         log_probs = model.exit_log_probs(exit) if policy.reads_posteriors else None
-        now = Evidence(exit.index, exit.layer, log_probs, exit.lengths)
-        scores = policy.score(now, history)
-        active = waiting[exit.utterances]
-        stopped = stops(scores, threshold, exit.last) & active
+        now = Evidence(exit.index, exit.layer, log_probs, exit.lengths, exit.utterances)
+        passed = history.of(exit.utterances) if policy.reads_history else []
+        scores = policy.score(now, passed)
+        stopped = stops(scores, threshold, exit.last) & _undecided(exit, decisions)
         if bool(stopped.any()):
-            for utterance, decision in _decide(model, exit, log_probs, scores, stopped, speak):
-                decisions[utterance] = decision
-            waiting[exit.utterances[stopped]] = False
-        if not bool(waiting.any()):
-            break
+            decisions.update(_decide(model, exit, log_probs, scores, stopped, speak))
+        waiting = _undecided(exit, decisions)
+        going_on = waiting if compact else waiting.any().expand_as(waiting)
         if policy.reads_history:
-            history.append(now)
-        if compact and bool(stopped.any()):
-            walk.keep(~stopped)
-            history = [evidence.select(~stopped) for evidence in history]
-    return [decision for decision in decisions if decision is not None]
+            history.forget(exit.utterances[~going_on])
+            history.add(now.take(going_on.nonzero().squeeze(1)))
+        walk.keep(going_on)
+    return [decisions[place] for place in sorted(decisions)]
 
 
 def decode_all(
@@ -121,9 +119,9 @@ def decode_all(
     """
     utterances: list[list[ScoredExit]] = [[] for _ in range(len(features))]
     history: list[Evidence] = []
-    for exit in model.walk(features, lengths):
+    for exit in model.walk([(features, lengths)]):
         log_probs = model.exit_log_probs(exit)
-        now = Evidence(exit.index, exit.layer, log_probs, exit.lengths)
+        now = Evidence(exit.index, exit.layer, log_probs, exit.lengths, exit.utterances)
         scores = {policy.name: policy.score(now, history).tolist() for policy in policies}
         frames = exit.lengths.tolist()
         for row, path in enumerate(speak(exit, log_probs)):
@@ -132,6 +130,12 @@ def decode_all(
         if any(policy.reads_history for policy in policies):
             history.append(now)
     return utterances
+
+
+def _undecided(exit: Exit, decisions: Mapping[int, Decision]) -> Tensor:
+    """``(B,)`` bool: the rows that have not stopped yet."""
+    undecided = [place not in decisions for place in exit.utterances.tolist()]
+    return torch.tensor(undecided, device=exit.utterances.device)
 
 
 def _decide(

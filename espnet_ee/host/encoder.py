@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from espnet_ee.errors import ConfigError
-from espnet_ee.exits import LayeredEncoder, Walk
+from espnet_ee.exits import LayeredEncoder
 from espnet_ee.host.compat import AbsEncoder
+from espnet_ee.walk import Walk
 
 
 class EarlyExitEncoder(LayeredEncoder, AbsEncoder):
@@ -46,9 +47,9 @@ class EarlyExitEncoder(LayeredEncoder, AbsEncoder):
         """ESPnet's name for the exits but the last, which is its ordinary output."""
         return list(self.exit_layers[:-1])
 
-    def walk(self, features: Tensor, lengths: Tensor) -> Walk:
-        """A lazy pass over ``(B, T, F)`` features of ``(B,)`` frames."""
-        return Walk(self, features, lengths)
+    def walk(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Walk:
+        """A lazy pass over batches of ``(B, T, F)`` features and their ``(B,)`` frames."""
+        return Walk(self, batches)
 
     def forward(
         self,
@@ -67,7 +68,7 @@ class EarlyExitEncoder(LayeredEncoder, AbsEncoder):
             ``((last, [(layer, hidden), ...]), lengths, None)``; without exits below the last one
             ``(last, lengths, None)``. Hidden states are ``(B, T', D)``.
         """
-        exits = list(self.walk(xs_pad, ilens))
+        exits = list(self.walk([(xs_pad, ilens)]))
         lengths = exits[-1].lengths
         longest = int(lengths.max())  # ESPnet's decoders want no frame more
         *below, (_, last) = [(exit.layer, exit.hidden[:, :longest]) for exit in exits]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,13 +10,16 @@ from pathlib import Path
 
 import soundfile
 
+from espnet_ee.batching import length_sorted_batches
 from espnet_ee.data.audio import Samples, read_audio
-from espnet_ee.decoding.batching import length_sorted_batches
 from espnet_ee.errors import DataError
 from espnet_ee.host.inference import MAX_PADDED_SEC, EarlyExitSpeech2Text
 from espnet_ee.progress import with_progress
 
 logger = logging.getLogger(__name__)
+
+# Batches that are recognised together: what early exits leave of them goes on in full batches.
+POOL = 8
 
 
 @dataclass(frozen=True)
@@ -27,14 +31,19 @@ class FedUtterance:
 
 
 class Feeder:
-    """Reads files in batches of similar length.
+    """Reads files in order of their length, some batches of them at a time.
+
+    Args:
+        asr: Will recognise them.
+        paths: Utterance id to file.
+        pool: Batches at a time.
 
     Attributes:
         failures: Utterance id to error, filled while iterating.
     """
 
-    def __init__(self, asr: EarlyExitSpeech2Text, paths: Mapping[str, str]) -> None:
-        self._asr, self._paths = asr, dict(paths)
+    def __init__(self, asr: EarlyExitSpeech2Text, paths: Mapping[str, str], pool: int = 1) -> None:
+        self._asr, self._paths, self._pool = asr, dict(paths), pool
         self.failures: dict[str, DataError] = {}
 
     def __iter__(self) -> Iterator[list[FedUtterance]]:
@@ -43,7 +52,9 @@ class Feeder:
     def _batches(self) -> Iterator[list[FedUtterance]]:
         ids = list(self._paths)
         seconds = [_seconds(self._paths[utt_id]) for utt_id in ids]
-        for places in length_sorted_batches(seconds, self._asr.batch_size, MAX_PADDED_SEC):
+        batches = length_sorted_batches(seconds, self._asr.batch_size, MAX_PADDED_SEC)
+        for first in range(0, len(batches), self._pool):
+            places = itertools.chain(*batches[first : first + self._pool])
             yield [fed for place in places if (fed := self._read(ids[place])) is not None]
 
     def _read(self, utt_id: str) -> FedUtterance | None:

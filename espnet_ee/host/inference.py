@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from espnet_ee.batching import length_sorted_batches
 from espnet_ee.cost import CostModel, UtteranceCost
-from espnet_ee.decoding.batching import length_sorted_batches
 from espnet_ee.decoding.early_exit import (
     Decision,
     ScoredExit,
@@ -174,17 +174,19 @@ class EarlyExitSpeech2Text:
             DataError: A waveform is empty, too short, not one-dimensional or not finite.
         """
         rule = build_policy(policy) if isinstance(policy, str) else policy
-        results: dict[int, Recognition] = {}
+        asked: list[tuple[int, int, float]] = []  # place in waves, feature frames, seconds
+
+        def batches() -> Iterator[tuple[Tensor, Tensor]]:
+            for places, features, lengths, seconds in self._batches(waves):
+                asked.extend(zip(places, lengths.tolist(), seconds, strict=True))
+                yield features, lengths
+
+        decisions = decode_until_good(self.model, batches(), rule, threshold, compact, self.speak)
         cost_model = self.cost_model([rule])
-        for places, features, lengths, seconds in self._batches(waves):
-            decisions = decode_until_good(
-                self.model, features, lengths, rule, threshold, compact, self.speak
-            )
-            for place, decision, n, sec in zip(
-                places, decisions, lengths.tolist(), seconds, strict=True
-            ):
-                cost = cost_model.utterance(n).until(decision.exit_index, rule.reads_posteriors)
-                results[place] = self._recognition(decision, cost, sec)
+        results: dict[int, Recognition] = {}
+        for (place, frames, sec), decision in zip(asked, decisions, strict=True):
+            cost = cost_model.utterance(frames).until(decision.exit_index, rule.reads_posteriors)
+            results[place] = self._recognition(decision, cost, sec)
         return [results[place] for place in sorted(results)]
 
     @torch.inference_mode()

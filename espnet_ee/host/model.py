@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from espnet_ee import losses
 from espnet_ee.errors import ConfigError
-from espnet_ee.exits import Exit, Walk
+from espnet_ee.exits import Exit
 from espnet_ee.heads import ExitHead, build_head, linear_flops
 from espnet_ee.host.checks import check_combinations, check_parts
 from espnet_ee.host.compat import ESPnetASRModel, force_gatherable
@@ -23,6 +23,7 @@ from espnet_ee.host.teacher import FrozenTeacher
 from espnet_ee.host.training import batch_loss
 from espnet_ee.nn.masks import valid_frames
 from espnet_ee.schedule import StepSchedule
+from espnet_ee.walk import Walk
 
 
 class EarlyExitASRModel(ESPnetASRModel):
@@ -186,9 +187,9 @@ class EarlyExitASRModel(ESPnetASRModel):
         encoded, lengths, _ = self.encoder(*self.speech_features(speech, speech_lengths))
         return encoded, lengths
 
-    def walk(self, features: Tensor, lengths: Tensor) -> Walk:
-        """A lazy pass of the encoder over ``(B, T, F)`` features."""
-        return self.encoder.walk(features, lengths)
+    def walk(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Walk:
+        """A lazy pass of the encoder over batches of ``(B, T, F)`` features and their frames."""
+        return self.encoder.walk(batches)
 
     def exit_logits(self, layer: int, hidden: Tensor, lengths: Tensor) -> Tensor:
         """``(B, T, D)`` hidden states of the exit at ``layer`` to ``(B, T, V)`` logits."""

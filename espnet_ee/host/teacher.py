@@ -38,7 +38,7 @@ class FrozenTeacher:
         if self._model is None:
             self._model = self._load(speech.device)
         model = self._model
-        *_, last = model.walk(*model.speech_features(speech, speech_lengths))
+        *_, last = model.walk([model.speech_features(speech, speech_lengths)])
         return Teacher(model.exit_logits(last.layer, last.hidden, last.lengths), last.lengths)
 
     def _load(self, device: torch.device) -> Any:

@@ -93,7 +93,7 @@ def _learners(model: EarlyExitASRModel, speech: Tensor, speech_lengths: Tensor) 
         model.encoder.eval()
     exits = []
     with torch.set_grad_enabled(torch.is_grad_enabled() and not rests):
-        for exit in model.walk(*model.speech_features(speech, speech_lengths)):
+        for exit in model.walk([model.speech_features(speech, speech_lengths)]):
             if exit.index in wanted:
                 exits.append(exit)
             if exit.index == wanted[-1]:

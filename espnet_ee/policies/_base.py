@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 
 @dataclass(frozen=True)
@@ -21,21 +22,35 @@ class Evidence:
         log_probs: ``(B, T, V)`` CTC log-probabilities, blank first; meaningless on padding. None
             for a policy that declares ``reads_posteriors = False``: the head is then not run.
         lengths: ``(B,)`` real frames, at least 1.
+        utterances: ``(B,)`` int64, which utterance each row is: its place among those decoded by
+            the call. Rows change between exits, this number does not.
     """
 
     exit_index: int
     layer: int
     log_probs: Tensor | None
     lengths: Tensor
+    utterances: Tensor
 
-    def select(self, keep: Tensor) -> Evidence:
-        """The rows where ``keep`` ``(B,)`` is true, cut to the longest of them."""
-        rows = keep.nonzero().squeeze(1)
+    def take(self, rows: Tensor) -> Evidence:
+        """The ``rows`` ``(N,)`` int64, copied and cut to the longest of them."""
         lengths = self.lengths[rows]
         log_probs = self.log_probs
         if log_probs is not None:
             log_probs = log_probs[rows, : int(lengths.max()) if len(rows) else 0]
-        return Evidence(self.exit_index, self.layer, log_probs, lengths)
+        utterances = self.utterances[rows]
+        return replace(self, log_probs=log_probs, lengths=lengths, utterances=utterances)
+
+    @staticmethod
+    def join(parts: Sequence[Evidence]) -> Evidence:
+        """The rows of several batches at the same exit, padded to the longest of them."""
+        rows = [row for part in parts if part.log_probs is not None for row in part.log_probs]
+        return replace(
+            parts[0],
+            log_probs=pad_sequence(rows, batch_first=True) if rows else None,
+            lengths=torch.cat([part.lengths for part in parts]),
+            utterances=torch.cat([part.utterances for part in parts]),
+        )
 
 
 @dataclass(frozen=True)
@@ -46,7 +61,7 @@ class ExitPolicy(ABC):
         name: How users and records call it.
         unit: Unit of the score and so of the threshold.
         reads_posteriors: Whether the heads of passed exits must run.
-        reads_history: Whether passed exits must be kept, and compacted, for ``score``.
+        reads_history: Whether passed exits must be kept for ``score``.
         score_flops_per_posterior: FLOPs of scoring for each element of ``(T, V)``.
     """
 

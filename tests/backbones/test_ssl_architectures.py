@@ -77,7 +77,7 @@ def test_configurations_build_at_full_size(path, tmp_path):
     assert count / 1e6 == pytest.approx(MILLIONS[BUNDLES[bundle]], abs=0.01)
     assert not any(p.requires_grad for p in model.encoder.feature_extractor.parameters())
     with torch.inference_mode():
-        [*_, last] = model.eval().walk(torch.zeros(1, 8000), torch.tensor([8000]))
+        [*_, last] = model.eval().walk([(torch.zeros(1, 8000), torch.tensor([8000]))])
     assert last.hidden.shape == (1, 24, 768)
 
 

@@ -72,9 +72,9 @@ def test_dropped_blocks_change_nothing(family, batch, tmp_path):
     )
     assert model.encoder.may_skip_parameters
     torch.manual_seed(0)
-    exits = list(model.encoder.train().walk(batch["speech"], batch["speech_lengths"]))
+    exits = list(model.encoder.train().walk([(batch["speech"], batch["speech_lengths"])]))
     assert exits[0].hidden.equal(exits[1].hidden) and not exits[1].hidden.equal(exits[2].hidden)
-    whole = list(model.encoder.eval().walk(batch["speech"], batch["speech_lengths"]))
+    whole = list(model.encoder.eval().walk([(batch["speech"], batch["speech_lengths"])]))
     assert not whole[0].hidden.equal(whole[1].hidden)
 
 
@@ -97,7 +97,8 @@ def test_masks_act_in_training_only(batch, tmp_path):
     assert set(states) - set(plain.encoder.state_dict()) == {"mask_embedding"}
     del states["mask_embedding"]
     plain.encoder.load_state_dict(states)
-    walks = [list(m.eval().walk(batch["speech"], batch["speech_lengths"])) for m in (model, plain)]
+    inputs = (batch["speech"], batch["speech_lengths"])
+    walks = [list(m.eval().walk([inputs])) for m in (model, plain)]
     for one, other in zip(*walks, strict=True):
         torch.testing.assert_close(one.hidden, other.hidden)
 

@@ -68,7 +68,7 @@ def test_hidden_states_of_every_format(name, tmp_path):
         encoder = EarlyExitSSLEncoder(1, **conf, checkpoint=str(path), exit_layers=exits).eval()
         encoder.load_pretrained()
         with torch.inference_mode():
-            for index, exit in enumerate(encoder.walk(speech, lengths)):
+            for index, exit in enumerate(encoder.walk([(speech, lengths)])):
                 for row, n in enumerate(exit.lengths.tolist()):
                     torch.testing.assert_close(
                         exit.hidden[row, :n], wanted[row][index], atol=1e-4, rtol=0

@@ -44,11 +44,11 @@ def close(one, other, atol=1e-4):
 @torch.inference_mode()
 def test_law_1_hidden_states_do_not_depend_on_the_batch(model):
     speech, lengths = make_speech(SAMPLES)
-    together = list(model.walk(speech, lengths))
+    together = list(model.walk([(speech, lengths)]))
     spread = torch.stack([exit.hidden.std() for exit in together])
     assert bool((spread > 0.1).all()), "nothing to compare"
     for row, samples in enumerate(SAMPLES):
-        alone = model.walk(speech[row : row + 1, :samples], lengths[row : row + 1])
+        alone = model.walk([(speech[row : row + 1, :samples], lengths[row : row + 1])])
         for one, exit in zip(alone, together, strict=True):
             frames = int(exit.lengths[row])
             assert one.hidden.shape[1] == frames == model.encoder.frames_of(samples)
@@ -77,7 +77,7 @@ def test_packing_changes_nothing_and_leaves_no_linear_layer(asr, model):
         # torchaudio keeps WavLM's projections as bare parameters.
         assert sum(isinstance(m, PackedLinear) for m in block.modules()) >= 4
     for one, other in zip(
-        asr.model.walk(speech, lengths), model.walk(speech, lengths), strict=True
+        asr.model.walk([(speech, lengths)]), model.walk(speech, lengths), strict=True
     ):
         for row, frames in enumerate(one.lengths.tolist()):
             close(one.hidden[row, :frames], other.hidden[row, :frames])
@@ -94,8 +94,8 @@ def test_law_2_exit_k_is_the_k_block_model(layer, family, model, tmp_path):
     }
     shorter.encoder.load_state_dict(kept)
     speech, lengths = make_speech(SAMPLES)
-    wanted = next(exit for exit in model.walk(speech, lengths) if exit.layer == layer)
-    [exit] = shorter.walk(speech, lengths)
+    wanted = next(exit for exit in model.walk([(speech, lengths)]) if exit.layer == layer)
+    [exit] = shorter.walk([(speech, lengths)])
     close(exit.hidden, wanted.hidden, atol=1e-6)
 
 
@@ -147,7 +147,7 @@ def test_law_3_every_block_sees_exactly_the_utterances_still_active(asr, model):
     for threshold in thresholds_between(scores):
         with RowCounter(model) as counter:
             decisions = decode_until_good(
-                model, speech, lengths, build_policy("entropy"), threshold
+                model, [(speech, lengths)], build_policy("entropy"), threshold
             )
         expected = Counter()
         for decision in decisions:
@@ -190,7 +190,7 @@ def test_law_9_flops_are_those_that_torch_counts(samples, asr, model):
     for index, layer in enumerate(model.encoder.exit_layers):
 
         def up_to_here(layer=layer):
-            for exit in model.walk(speech, lengths):
+            for exit in model.walk([(speech, lengths)]):
                 if exit.layer == layer:
                     return
 

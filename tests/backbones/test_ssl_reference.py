@@ -25,7 +25,7 @@ def test_every_layer_of_every_utterance(family, tmp_path):
     encoder = make_ssl_model(tmp_path, family, exit_layers=EVERY_LAYER).encoder
     model = torchaudio_reference(encoder)
     speech, lengths = make_speech(SAMPLES)
-    exits = list(encoder.walk(speech, lengths))
+    exits = list(encoder.walk([(speech, lengths)]))
     for row, samples in enumerate(SAMPLES):
         layers, _ = model.extract_features(normalised(family, speech[row : row + 1, :samples]))
         for exit, wanted in zip(exits, layers, strict=True):
@@ -45,7 +45,7 @@ def test_a_padded_batch_of_torchaudio(tmp_path):
     for row, samples in enumerate(SAMPLES):
         padded[row, :samples] = normalised("hubert_large", speech[row, :samples])
     layers, frames = model.extract_features(padded, lengths)
-    for exit, wanted in zip(encoder.walk(speech, lengths), layers, strict=True):
+    for exit, wanted in zip(encoder.walk([(speech, lengths)]), layers, strict=True):
         assert exit.lengths.equal(frames)
         wanted = model.encoder.transformer.layer_norm(wanted)
         for row, n in enumerate(frames.tolist()):
@@ -71,6 +71,6 @@ def test_longer_than_a_chunk_of_queries(family, tmp_path):
     samples = 160 * (2 * QUERY_CHUNK + 100)
     speech, lengths = make_speech([samples, samples // 3])
     layers, _ = torchaudio_reference(encoder).extract_features(speech[:1])
-    for exit, wanted in zip(encoder.walk(speech, lengths), layers, strict=True):
+    for exit, wanted in zip(encoder.walk([(speech, lengths)]), layers, strict=True):
         assert int(exit.lengths[0]) > 2 * QUERY_CHUNK
         torch.testing.assert_close(exit.hidden[:1], wanted, atol=1e-4, rtol=0)

@@ -62,7 +62,7 @@ def deviations(name, depth, folder, safe=True):
     speech, lengths = make_speech(SAMPLES)
     worst = [0.0] * depth
     with torch.inference_mode():
-        exits = list(encoder.walk(speech, lengths))
+        exits = list(encoder.walk([(speech, lengths)]))
         for row, samples in enumerate(SAMPLES):
             wave = speech[row : row + 1, :samples]
             if encoder.sizes.normalize_waveform:

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from benchmarks import batch_exit, encoder, harness, train_step
+from benchmarks import batch_exit, encoder, harness, train_step, workload
 from benchmarks.models import DictatedExits, ModelSize, early_exit_model, random_features
 from espnet_ee.decoding.early_exit import decode_until_good
 
@@ -31,7 +31,7 @@ def short_samples(monkeypatch):
 @pytest.fixture
 def three_exits(monkeypatch):
     shares = {"uniform": (0.4, 0.2, 0.4), "all last": (0.0, 0.0, 1.0)}
-    monkeypatch.setattr(batch_exit, "HISTOGRAMS", shares)
+    monkeypatch.setattr(workload, "HISTOGRAMS", shares)
     return tuple(shares)
 
 
@@ -78,27 +78,26 @@ def test_dictated_exits_are_the_exits_taken(compact):
     wanted = (2, 0, 1, 0)
     with torch.inference_mode():
         decisions = decode_until_good(
-            model, features, lengths, DictatedExits(wanted), math.inf, compact
+            model, [(features, lengths)], DictatedExits(wanted), math.inf, compact
         )
     assert tuple(decision.exit_index for decision in decisions) == wanted
 
 
-@pytest.mark.parametrize("shares", batch_exit.HISTOGRAMS.values(), ids=list(batch_exit.HISTOGRAMS))
+@pytest.mark.parametrize("shares", workload.HISTOGRAMS.values(), ids=list(workload.HISTOGRAMS))
 def test_histograms_are_shares_of_six_exits(shares):
     assert len(shares) == len(ModelSize().exit_layers)
     assert sum(shares) == pytest.approx(1.0)
-    exits = batch_exit.dictate(shares, 100)
+    exits = workload.dictate(shares, 100)
     assert [exits.count(index) for index in range(6)] == pytest.approx(
         [100 * share for share in shares], abs=1
     )
 
 
 def test_mixed_lengths_are_padded_and_none_is_lost():
-    settings = batch_exit.Settings(utterances=9, histograms=("uniform",))
-    batches = batch_exit.make_batches(settings, 4)
+    batches = workload.make_batches(9, None, 4, ["uniform"], TINY.mel_bins)
     assert sum(len(batch.lengths) for batch in batches) == 9
     assert sum(len(batch.exits["uniform"]) for batch in batches) == 9
-    assert 0.0 < batch_exit.padding_share(batches) < 1.0
+    assert 0.0 < workload.padding_share(batches) < 1.0
 
 
 @pytest.mark.parametrize("module", [encoder, batch_exit])

@@ -59,7 +59,7 @@ def test_the_last_exit_speaks_through_espnets_ctc(kind, layers, tmp_path):
 
 def _last_exit(model):
     speech = torch.from_numpy(make_waves([16000])[0])[None]
-    return list(model.walk(*model.speech_features(speech, torch.tensor([16000]))))[-1]
+    return list(model.walk([model.speech_features(speech, torch.tensor([16000]))]))[-1]
 
 
 def test_encode_follows_the_interctc_convention(tmp_path):

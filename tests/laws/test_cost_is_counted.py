@@ -66,12 +66,12 @@ def test_each_exit_from_the_waveform(samples, asr):
 
         def up_to_here(layer=layer):
             features, lengths = model.speech_features(speech, torch.tensor([samples]))
-            for exit in model.walk(features, lengths):
+            for exit in model.walk([(features, lengths)]):
                 if exit.layer == layer:
                     return
 
         assert counted(up_to_here) + unseen == round(cost.body_gflops[index] * 1e9)
-    exits = list(model.walk(features, lengths))
+    exits = list(model.walk([(features, lengths)]))
     for exit, head in zip(exits, cost.head_gflops, strict=True):
         assert counted(lambda exit=exit: model.exit_log_probs(exit)) == round(head * 1e9)
     assert cost.floor_gflops * 1e9 == counted(lambda: _stem(model, speech)) + unseen
@@ -87,7 +87,7 @@ def test_longer_than_a_chunk_of_queries(tmp_path):
     model = load_model(asr.loaded.config, asr.loaded.checkpoint).model
     features, lengths = make_features([8 * (QUERY_CHUNK + 100) + 15])
     assert model.encoder.frames_of(int(lengths)) > QUERY_CHUNK
-    flops = counted(lambda: list(model.walk(features, lengths)))
+    flops = counted(lambda: list(model.walk([(features, lengths)])))
     cost = asr.cost_model([]).utterance(int(lengths))
     assert flops == round(cost.body_gflops[-1] * 1e9) - asr.frontend.flops(int(lengths))
 

@@ -58,10 +58,13 @@ def expected_blocks(decisions):
 
 
 @torch.inference_mode()
-def decode(model, policy, threshold):
-    features, lengths = make_features(LENGTHS)
+def decode(model, policy, threshold, batches=1):
+    share = len(LENGTHS) // batches
+    parts = [LENGTHS[first : first + share] for first in range(0, share * batches, share)]
     with RowCounter(model) as counter:
-        decisions = decode_until_good(model, features, lengths, build_policy(policy), threshold)
+        decisions = decode_until_good(
+            model, [make_features(part) for part in parts], build_policy(policy), threshold
+        )
     return decisions, counter
 
 
@@ -79,6 +82,31 @@ def test_every_block_sees_exactly_the_utterances_still_active(policy, model):
         assert counter.blocks == expected_blocks(decisions)
         exits |= {decision.layer for decision in decisions}
     assert exits == {2, 4, 6}
+
+
+@pytest.mark.parametrize("policy", policy_names())
+def test_of_several_batches_too(policy, model):
+    for threshold in thresholds_of(model, policy):
+        decisions, counter = decode(model, policy, threshold, batches=3)
+        assert len(decisions) == 6
+        assert counter.blocks == expected_blocks(decisions)
+
+
+def test_batches_come_one_at_a_time(model):
+    """A walk over many batches holds the features of one."""
+    taken = []
+
+    def batches():
+        for frames in ([50, 80], [33], [61, 47]):
+            taken.append(frames)
+            yield make_features(frames)
+
+    with torch.inference_mode():
+        exits = iter(model.walk(batches()))
+        assert not taken
+        for wanted in (1, 2, 3):
+            assert next(exits).layer == 2 and len(taken) == wanted
+        assert next(exits).layer == 4 and len(taken) == 3
 
 
 @pytest.mark.parametrize("layer", [2, 4, 6])
@@ -103,7 +131,7 @@ def test_heads_run_where_posteriors_are_read_or_an_utterance_stops(policy, model
 def test_a_walk_computes_nothing_ahead(model):
     features, lengths = make_features([50, 80])
     with RowCounter(model) as counter, torch.inference_mode():
-        walk = iter(model.walk(features, lengths))
+        walk = iter(model.walk([(features, lengths)]))
         assert not counter.blocks
         for layer in (2, 4, 6):
             assert next(walk).layer == layer
@@ -114,7 +142,7 @@ def test_a_walk_computes_nothing_ahead(model):
 def test_a_walk_with_nobody_left_ends(model):
     features, lengths = make_features([50, 80])
     with RowCounter(model) as counter, torch.inference_mode():
-        walk = model.walk(features, lengths)
+        walk = model.walk([(features, lengths)])
         layers = []
         for exit in walk:
             layers.append(exit.layer)

@@ -89,7 +89,7 @@ def test_the_loss_is_the_weighted_sum_of_the_exits(rule, heads, batch, tmp_path)
     loss, stats, _ = model(**batch)
     by_hand = 0.0
     for exit, weight in zip(
-        model.walk(batch["speech"], batch["speech_lengths"]), weights, strict=True
+        model.walk([(batch["speech"], batch["speech_lengths"])]), weights, strict=True
     ):
         own = (
             model.exit_heads[str(exit.layer)].linear

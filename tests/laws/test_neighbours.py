@@ -64,7 +64,7 @@ def hidden_states(model, waves):
     speech = torch.nn.utils.rnn.pad_sequence([torch.from_numpy(w) for w in waves], batch_first=True)
     return [
         [row[:n] for row, n in zip(exit.hidden, exit.lengths.tolist(), strict=True)]
-        for exit in model.walk(*model.speech_features(speech, lengths))
+        for exit in model.walk([model.speech_features(speech, lengths)])
     ]
 
 

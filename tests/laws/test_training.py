@@ -107,7 +107,7 @@ def test_dropped_blocks_leave_exits_where_they_are(batch, tmp_path):
     assert any(n.startswith("exit_heads.4.") for n in names), "the exit above them still learns"
     assert model.may_skip_parameters
     with torch.inference_mode():
-        exits = list(model.eval().walk(batch["speech"], batch["speech_lengths"]))
+        exits = list(model.eval().walk([(batch["speech"], batch["speech_lengths"])]))
     assert [exit.layer for exit in exits] == [2, 4, 6]
     assert not exits[0].hidden.equal(exits[1].hidden), "nothing is dropped in evaluation"
 

@@ -35,8 +35,8 @@ def test_exit_k_is_the_k_block_model(layer, full_and_changes, tmp_path):
     small.load_state_dict(truncated(full.state_dict(), layer))
     features, lengths = make_features([61, 150, 99])
     with torch.inference_mode():
-        walked = {exit.layer: exit for exit in full.walk(features, lengths)}
-        *_, last = small.walk(features, lengths)
+        walked = {exit.layer: exit for exit in full.walk([(features, lengths)])}
+        *_, last = small.walk([(features, lengths)])
         assert last.last and last.layer == layer
         torch.testing.assert_close(walked[layer].hidden, last.hidden)
         torch.testing.assert_close(

@@ -25,7 +25,7 @@ V = 5
 
 def evidence(log_probs, lengths=None, layer=4):
     lengths = [log_probs.shape[1]] * len(log_probs) if lengths is None else lengths
-    return Evidence(1, layer, log_probs, torch.tensor(lengths))
+    return Evidence(1, layer, log_probs, torch.tensor(lengths), torch.arange(len(lengths)))
 
 
 def score(name, *args, **kwargs):
@@ -90,19 +90,32 @@ def test_a_nan_frame_makes_the_score_unknown():
 
 def test_layer_scores_the_layer_and_reads_nothing():
     policy = build_policy("layer")
-    now = Evidence(2, 6, None, torch.tensor([4, 9]))
+    now = Evidence(2, 6, None, torch.tensor([4, 9]), torch.arange(2))
     assert policy.score(now, []).tolist() == [6.0, 6.0]
     assert not policy.reads_posteriors and policy.score_flops_per_posterior == 0
 
 
-def test_selecting_evidence_cuts_to_the_longest():
+def test_taken_evidence_is_cut_to_the_longest():
     log_probs = torch.arange(24.0).view(3, 4, 2)
-    kept = evidence(log_probs, [4, 1, 2]).select(torch.tensor([False, True, True]))
+    kept = evidence(log_probs, [4, 1, 2]).take(torch.tensor([1, 2]))
     assert kept.lengths.tolist() == [1, 2] and kept.log_probs.equal(log_probs[1:, :2])
-    nobody = evidence(log_probs, [4, 1, 2]).select(torch.zeros(3, dtype=torch.bool))
+    assert kept.utterances.tolist() == [1, 2]
+    nobody = evidence(log_probs, [4, 1, 2]).take(torch.tensor([], dtype=torch.int64))
     assert len(nobody.lengths) == 0 and nobody.log_probs.shape == (0, 0, 2)
-    unread = Evidence(0, 2, None, torch.tensor([4, 1])).select(torch.tensor([True, False]))
+    unread = Evidence(0, 2, None, torch.tensor([4, 1]), torch.arange(2)).take(torch.tensor([0]))
     assert unread.log_probs is None and unread.lengths.tolist() == [4]
+
+
+def test_joined_evidence_is_padded_to_the_longest():
+    log_probs = torch.arange(24.0).view(3, 4, 2)
+    whole = evidence(log_probs, [4, 1, 2])
+    parts = [whole.take(torch.tensor(rows)) for rows in ([2, 1], [0])]
+    joined = Evidence.join(parts)
+    assert joined.utterances.tolist() == [2, 1, 0] and joined.lengths.tolist() == [2, 1, 4]
+    for row, utterance, frames in zip(joined.log_probs, (2, 1, 0), (2, 1, 4), strict=True):
+        assert row[:frames].equal(log_probs[utterance, :frames])
+    unread = Evidence(0, 2, None, torch.tensor([4, 1]), torch.arange(2))
+    assert Evidence.join([unread, unread]).log_probs is None
 
 
 def test_stops():

@@ -112,7 +112,7 @@ def decode_and_count(trained, policy, threshold):
     ]
     with torch.inference_mode():
         features, lengths = asr.features(trained.waves)
-        taken = decode_until_good(asr.model, features, lengths, build_policy(policy), threshold)
+        taken = decode_until_good(asr.model, [(features, lengths)], build_policy(policy), threshold)
     for hook in hooks:
         hook.remove()
     return taken, rows
@@ -135,14 +135,14 @@ def test_every_exit_equals_a_truncated_model(trained):
 
     asr, loaded = trained.asr, trained.asr.loaded
     features, lengths = asr.features(trained.waves[:3])
-    for exit in asr.model.walk(features, lengths):
+    for exit in asr.model.walk([(features, lengths)]):
         args = read_training_config(loaded.config)
         below = [layer for layer in asr.exit_layers if layer <= exit.layer]
         shorter = {"num_blocks": exit.layer, "exit_layers": below}
         args.encoder_conf = {**args.encoder_conf, **shorter}
         short = build_model(args, loaded.config).eval()
         short.load_state_dict(truncated(read_states(loaded.checkpoint), exit.layer))
-        *_, cut = short.walk(features, lengths)
+        *_, cut = short.walk([(features, lengths)])
         assert cut.layer == exit.layer
         torch.testing.assert_close(
             short.exit_log_probs(cut), asr.model.exit_log_probs(exit), atol=1e-4, rtol=1e-4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from espnet_ee.decoding.batching import length_sorted_batches
+from espnet_ee.batching import length_sorted_batches
 
 
 @pytest.mark.parametrize("seed", range(5))
