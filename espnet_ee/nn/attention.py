@@ -12,6 +12,8 @@ from espnet_ee.nn.packed import Packable, PackedLinear
 
 # Query frames per score matrix: 20 s behind a 4x stem, so that common utterances take one.
 QUERY_CHUNK = 512
+# Frames up to which projected positions are kept: 40 s behind a 4x stem.
+REMEMBERED_FRAMES = 1024
 
 
 class SelfAttention(nn.Module, Packable):
@@ -88,7 +90,7 @@ class RelativeSelfAttention(SelfAttention):
 
     def __init__(self, width: int, heads: int, dropout_rate: float) -> None:
         super().__init__(width, heads, dropout_rate)
-        self.linear_pos = nn.Linear(width, width, bias=False)
+        self.linear_pos: nn.Linear | RememberedPositions = nn.Linear(width, width, bias=False)
         self.pos_bias_u = nn.Parameter(torch.empty(heads, self.head_width))
         self.pos_bias_v = nn.Parameter(torch.empty(heads, self.head_width))
         nn.init.xavier_uniform_(self.pos_bias_u)
@@ -110,6 +112,12 @@ class RelativeSelfAttention(SelfAttention):
             mixed.append(self._mix(to_content[:, :, start:end], key, value, bias))
         return self._join_heads(torch.cat(mixed, dim=2) if len(mixed) > 1 else mixed[0])
 
+    def pack(self) -> None:
+        """See ``Packable``: positions are projected once."""
+        super().pack()
+        assert isinstance(self.linear_pos, nn.Linear)
+        self.linear_pos = RememberedPositions(self.linear_pos)
+
     def flops(self, frames: int) -> int:
         """FLOPs for one utterance of ``frames`` frames (1 MAC = 2 FLOPs)."""
         width = self.heads * self.head_width
@@ -117,6 +125,29 @@ class RelativeSelfAttention(SelfAttention):
         for start, end in query_chunks(frames):
             positional += (end - start) * (frames + end - start - 1) * width
         return super().flops(frames) + 2 * positional
+
+
+class RememberedPositions(nn.Module):
+    """A projection of position embeddings that no weight changes any more: the longest is kept.
+
+    Args:
+        linear: Without bias, on the CPU.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        super().__init__()
+        self._product = PackedLinear(linear.weight, None)
+        self._longest = linear.weight.new_empty(0, linear.out_features)
+
+    def forward(self, distances: Tensor) -> Tensor:
+        """``(2T-1, D)`` embeddings of the distances ``T-1 .. -(T-1)`` to ``(2T-1, D)``."""
+        rows = len(distances)
+        if rows > 2 * REMEMBERED_FRAMES:
+            return self._product(distances)  # type: ignore[no-any-return]
+        if rows > len(self._longest):
+            self._longest = self._product(distances)
+        edge = (len(self._longest) - rows) // 2
+        return self._longest[edge : edge + rows]
 
 
 def query_chunks(frames: int) -> list[tuple[int, int]]:

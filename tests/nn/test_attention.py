@@ -81,3 +81,14 @@ def test_chunks_cover_every_query_once():
     for frames in (1, 511, 512, 513, 1500):
         chunks = query_chunks(frames)
         assert [i for start, end in chunks for i in range(start, end)] == list(range(frames))
+
+
+@torch.inference_mode()
+def test_remembered_positions_are_the_projected_ones(monkeypatch):
+    monkeypatch.setattr(attention_module, "REMEMBERED_FRAMES", 20)
+    linear, positions = torch.nn.Linear(WIDTH, 6, bias=False), Positions(WIDTH, True, 0.0)
+    remembered = attention_module.RememberedPositions(linear)
+    for frames in (5, 3, 9, 9, 1, 20, 33, 7, 600, 20):
+        distances = positions.distances(torch.zeros(1, frames, WIDTH))
+        torch.testing.assert_close(remembered(distances), linear(distances))
+    assert len(remembered._longest) == 2 * 20 - 1, "longer ones are not kept"

@@ -37,7 +37,7 @@ def test_a_packed_model_gives_the_same_hidden_states(tmp_path):
     assert PackedLinear in left and nn.Linear not in left and PointwiseConv not in left
     features, lengths = make_features([90, 140])
     for exit, other in zip(
-        model.walk([(features, lengths)]), packed.walk(features, lengths), strict=True
+        model.walk([(features, lengths)]), packed.walk([(features, lengths)]), strict=True
     ):
         torch.testing.assert_close(exit.hidden, other.hidden, atol=1e-4, rtol=0)
         torch.testing.assert_close(
