@@ -88,9 +88,9 @@ one_of bpemode unigram bpe
 if [ "${stage}" -lt 1 ] || [ "${stage}" -gt 16 ]; then die "there is no such stage." "--stage ${stage}" "1 to 16"; fi
 at_least_one nj inference_nj num_threads num_nodes batch_size nbpe
 if [[ ! "${fs}" =~ ^[0-9]*[1-9][0-9]*k?$ ]]; then die "--fs is a sampling rate." "${fs}" "Hz, e.g. 16000 or 16k"; fi
-if [ "${num_nodes}" -gt 1 ] && [[ "${cuda_cmd}" == *run.pl* ]]; then
-    die "run.pl starts jobs on this machine only." "--num_nodes ${num_nodes}" "--num_nodes 1" \
-        "set cuda_cmd in cmd.sh to a script that starts jobs on several machines"
+if [ "${num_nodes}" -gt 1 ] && [[ "${cuda_cmd}" =~ (run|ssh)\.pl ]]; then
+    die "${cuda_cmd} trains on one machine only." "--num_nodes ${num_nodes}" "--num_nodes 1" \
+        "let a batch system start the training: cmd_backend=slurm ./run.sh ..., see cmd.sh"
 fi
 check_python
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -46,10 +47,22 @@ def train(options: dict[str, list[str]]) -> None:
     (output / "valid.cer_ctc.ave.pth").write_text(" ".join(sys.argv))
 
 
+def obstruct(output: Path) -> None:
+    """What a test asks for by a file: ``break_N`` fails job N, ``hold_N`` keeps it."""
+    number = output.suffix.removeprefix(".")
+    with Path("decoded").open("a") as stream:
+        stream.write(f"{number}\n")
+    if Path(f"break_{number}").exists():
+        sys.exit("broken as asked")
+    while Path(f"hold_{number}").exists():
+        time.sleep(0.1)
+
+
 def decode(options: dict[str, list[str]]) -> None:
     output = Path(options["output_dir"][0])
     data = Path(options["data_path_and_name_and_type"][0].split(",")[0]).parent
     texts = read_table(data / "text")
+    obstruct(output)
     keys = read_table(Path(options["key_file"][0]))
     names = ("", *(f"exit{layer:02}" for layer in LAYERS))
     for folder in (output / name / "1best_recog" for name in names):

@@ -69,7 +69,7 @@ def test_every_option_is_read(root: Path) -> None:
         (["--nj", "0"], "--nj is too small.\n  got:  0\n"),
         (["--inference_nj", "0"], "--inference_nj is too small."),
         (["--num_threads", "0"], "--num_threads is too small."),
-        (["--num_nodes", "2"], "run.pl starts jobs on this machine only."),
+        (["--num_nodes", "2"], "run.pl trains on one machine only."),
         (["--fs", "16kHz"], "--fs is a sampling rate.\n  got:  16kHz\n"),
         (["--test_sets", ""], "--test_sets is not set."),
         (["--python", "no-such-python"], "there is no Python no-such-python."),

@@ -142,6 +142,27 @@ def test_all_stages_with_a_stand_in_for_the_model(recipe: Any) -> None:
     assert ran(recipe.succeed("--stop_stage", "12")) == set()
 
 
+def test_what_decoding_jobs_finished_stays_when_another_fails(recipe: Any) -> None:
+    recipe.succeed("--stop_stage", "11", "--eval_valid_set", "false")
+    decoded = recipe.folder / "decoded"
+    (recipe.folder / "break_2").touch()
+    failed = recipe.fail("--stop_stage", "12", "--eval_valid_set", "false")
+    assert "1 of 2 jobs failed" in failed and "broken as asked" in failed
+    assert sorted(decoded.read_text().split()) == ["1", "2"]
+    (recipe.folder / "break_2").unlink()
+    recipe.succeed("--stage", "12", "--stop_stage", "12", "--eval_valid_set", "false")
+    assert sorted(decoded.read_text().split()) == ["1", "2", "2"], "job 1 is not run again"
+    recipe.succeed("--stage", "12", "--stop_stage", "12", "--eval_valid_set", "false")
+    assert sorted(decoded.read_text().split()) == ["1", "1", "2", "2", "2"], "asked for again"
+    # Other options are other decodings, whatever is left of the one before.
+    (recipe.folder / "break_2").touch()
+    options = ("--stop_stage", "12", "--eval_valid_set", "false", "--inference_tag", "x")
+    recipe.fail(*options)
+    (recipe.folder / "break_2").unlink()
+    recipe.succeed(*options, "--batch_size", "3")
+    assert sorted(decoded.read_text().split()) == ["1"] * 4 + ["2"] * 5
+
+
 def test_model_stages_follow_their_options(recipe: Any) -> None:
     recipe.succeed("--stop_stage", "12", "--eval_valid_set", "false")
     exp = recipe.folder / "exp"

@@ -54,7 +54,7 @@ collect_statistics() {
     py espnet_ee.data.split_keys "${jobs}" "${data_feats}/${train_set}/wav.scp:${logdir}/train" \
         "${data_feats}/${valid_set}/wav.scp:${logdir}/valid"
     log "Stage 10: log in ${logdir}/stats.*.log"
-    OMP_NUM_THREADS=1 ${train_cmd} "JOB=1:${jobs}" "${logdir}/stats.JOB.log" \
+    OMP_NUM_THREADS=1 ${train_cmd} --name "${asr_stats_dir##*/}" "JOB=1:${jobs}" "${logdir}/stats.JOB.log" \
         "${PYTHON}" -m espnet_ee.bin.asr_train --collect_stats true --ngpu 0 "${common[@]}" \
         --train_shape_file "${logdir}/train.JOB.scp" --valid_shape_file "${logdir}/valid.JOB.scp" \
         --output_dir "${logdir}/stats.JOB"
@@ -141,17 +141,28 @@ decode_set() {
         --output "${dir}"/{text,record.jsonl.gz} || return 0
     read -r -a overrules <<< "${inference_args}"
     jobs=$(at_most "${inference_nj}" "$(wc -l < "${data}/wav.scp")")
-    rm -rf "${logdir}"
+    keep_finished_jobs "${logdir}" "${jobs}"
     py espnet_ee.data.split_keys "${jobs}" "${data}/wav.scp:${logdir}/keys"
     log "Stage 12: $1: log in ${logdir}/asr_inference.*.log"
-    OMP_NUM_THREADS=1 $(inference_command) "JOB=1:${jobs}" "${logdir}/asr_inference.JOB.log" \
-        "${PYTHON}" -m espnet_ee.bin.asr_inference "${config[@]}" --batch_size "${batch_size}" --num_threads 1 \
+    OMP_NUM_THREADS=1 $(inference_command) --name "decode_$1" "JOB=1:${jobs}" "${logdir}/asr_inference.JOB.log" \
+        test -e "${logdir}/output.JOB/record.jsonl.gz" "||" "${PYTHON}" -m espnet_ee.bin.asr_inference "${config[@]}" --batch_size "${batch_size}" --num_threads 1 \
         --ngpu "$("${gpu_inference}" && echo 1 || echo 0)" --asr_train_config "${asr_exp}/config.yaml" \
         --asr_model_file "${model}" --data_path_and_name_and_type "${data}/wav.scp,speech,sound" \
         --key_file "${logdir}/keys.JOB.scp" --output_dir "${logdir}/output.JOB" "${overrules[@]}"
     py espnet_ee.data.join_outputs "${asr_exp}/${inference_tag}" "$1" --num_jobs "${jobs}" \
         --wav_scp "${data}/wav.scp"
     finish
+    rm "${logdir}/facts"  # what is asked for again is decoded again
+}
+
+# keep_finished_jobs LOGDIR JOBS: empty it, unless the same decoding by as many jobs was interrupted there
+keep_finished_jobs() {
+    local facts
+    facts="$2 jobs, $(cat "${marker}.started")"
+    if [ "$(cat "$1/facts" 2> /dev/null)" = "${facts}" ]; then return 0; fi
+    rm -rf "$1"
+    mkdir -p "$1"
+    echo "${facts}" > "$1/facts"
 }
 
 inference_command() { if "${gpu_inference}"; then echo "${cuda_cmd} --gpu 1"; else echo "${decode_cmd}"; fi; }
