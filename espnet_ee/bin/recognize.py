@@ -21,8 +21,15 @@ from espnet_ee.precision import add_precision_option, use_precision
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("files", nargs="+", metavar="FILE", help="wav, flac, ogg, opus, mp3, sph")
-    parser.add_argument("--exp", required=True, metavar="DIR", help="experiment with config.yaml")
-    parser.add_argument("--checkpoint", metavar="FILE", help="instead of DIR's n-best average")
+    parser.add_argument(
+        "--exp",
+        required=True,
+        metavar="MODEL",
+        help="experiment folder, .zip of stage 14, or USER/MODEL of a hub",
+    )
+    parser.add_argument(
+        "--checkpoint", metavar="FILE", help="of the folder, instead of its n-best average"
+    )
     rule = parser.add_mutually_exclusive_group()
     rule.add_argument("--policy", default="layer", help="exit rule, e.g. entropy or confidence")
     rule.add_argument(
@@ -56,9 +63,11 @@ def run(args: argparse.Namespace) -> int:
     from espnet_ee.host.feeding import POOL, Feeder
     from espnet_ee.host.inference import EarlyExitSpeech2Text
 
-    asr = EarlyExitSpeech2Text.from_exp(
-        args.exp, args.checkpoint, device, args.batch_size, search_of(args)
-    )
+    options = (device, args.batch_size, search_of(args))
+    if args.checkpoint is None:
+        asr = EarlyExitSpeech2Text.from_pretrained(args.exp, *options)
+    else:
+        asr = EarlyExitSpeech2Text.from_exp(args.exp, args.checkpoint, *options)
     if args.exit_layer is not None and args.exit_layer > asr.exit_layers[-1]:
         raise ConfigError(
             f"--exit-layer {args.exit_layer} is deeper than the model.",

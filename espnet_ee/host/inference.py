@@ -32,6 +32,7 @@ from espnet_ee.host.checkpoint import (
 )
 from espnet_ee.host.compat import TokenIDConverter, build_tokenizer
 from espnet_ee.host.costing import cost_model_of, log_mel_of, reference_cost, sample_rate_of
+from espnet_ee.host.pretrained import find_model
 from espnet_ee.nn.onednn import widen_primitive_cache
 from espnet_ee.nn.packed import pack_for_inference
 from espnet_ee.policies import ExitPolicy, build_policy, policy_names
@@ -138,6 +139,27 @@ class EarlyExitSpeech2Text:
         folder = Path(exp)
         path = Path(checkpoint) if checkpoint else find_checkpoint(folder)
         loaded = load_model(folder / "config.yaml", path, device)
+        return cls(loaded, device, batch_size, beam)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | Path,
+        device: str = "cpu",
+        batch_size: int = 16,
+        beam: BeamOptions | None = None,
+    ) -> EarlyExitSpeech2Text:
+        """A model by name; the other arguments are those of ``from_exp``.
+
+        Args:
+            name: An experiment folder, a ``.zip`` of recipe stage 14, or a hub's ``USER/MODEL``.
+
+        Raises:
+            ConfigError: There is no such model.
+            CheckpointError: It is damaged.
+        """
+        files = find_model(name)
+        loaded = load_model(files.config, files.checkpoint, device)
         return cls(loaded, device, batch_size, beam)
 
     @property

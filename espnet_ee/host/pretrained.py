@@ -1,0 +1,114 @@
+"""A packed model (recipe stage 14, ``espnet2.bin.pack``) or a model of a hub to its two files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from espnet_ee.data.files import disk_error
+from espnet_ee.errors import CheckpointError, ConfigError
+from espnet_ee.host.checkpoint import find_checkpoint, sha256_of
+
+META = "meta.yaml"
+
+
+class ModelFiles(NamedTuple):
+    """What a model is read from."""
+
+    config: Path
+    checkpoint: Path
+
+
+def find_model(name: str | Path) -> ModelFiles:
+    """The files of an experiment folder, a packed model or a hub's model.
+
+    Args:
+        name: A folder with ``config.yaml``, a ``.zip`` of stage 14, or a hub's tag ``USER/MODEL``.
+
+    Raises:
+        ConfigError: There is no such thing, or the hub cannot be asked.
+        CheckpointError: The archive is damaged or holds no model.
+    """
+    path = Path(name)
+    if path.is_dir():
+        return ModelFiles(path / "config.yaml", find_checkpoint(path))
+    if path.is_file():
+        return unpack(path, cache_folder())
+    return _from_hub(str(name))
+
+
+def cache_folder() -> Path:
+    """Where packed models are unpacked: below ``$XDG_CACHE_HOME``, else ``~/.cache``."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "espnet_ee"
+
+
+def unpack(archive: Path, cache: Path) -> ModelFiles:
+    """Unpack once, under the archive's hash; paths inside are those of its recipe's folder.
+
+    Raises:
+        CheckpointError: The archive is damaged or holds no model.
+    """
+    folder = cache / sha256_of(archive)[:16]
+    if not folder.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache, prefix=".unpack") as work:
+            inside = Path(work) / "model"
+            try:
+                with zipfile.ZipFile(archive) as packed:
+                    packed.extractall(inside)
+            except (zipfile.BadZipFile, EOFError) as error:
+                raise _damaged(archive, str(error)) from error
+            except OSError as error:
+                raise disk_error(error, f"unpacking {archive}", cache) from error
+            _files(inside, archive)
+            with contextlib.suppress(OSError):  # another process was quicker
+                inside.rename(folder)
+    return _files(folder, archive)
+
+
+def _files(folder: Path, archive: Path) -> ModelFiles:
+    """What ``meta.yaml`` says is where."""
+    try:
+        meta: dict[str, Any] = yaml.safe_load((folder / META).read_text(encoding="utf-8"))
+        names = meta["yaml_files"]["asr_train_config"], meta["files"]["asr_model_file"]
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise _damaged(archive, f"{META}: {error}") from error
+    config, checkpoint = (folder / str(name).lstrip("/") for name in names)
+    missing = [str(path.name) for path in (config, checkpoint) if not path.is_file()]
+    if missing:
+        raise _damaged(archive, f"no {', '.join(missing)}")
+    return ModelFiles(config, checkpoint)
+
+
+def _damaged(archive: Path, got: str) -> CheckpointError:
+    return CheckpointError(
+        f"{archive} is not a packed model.",
+        got=got,
+        want="a .zip of recipe stage 14 or of espnet2.bin.pack asr",
+        fix="copy it again, or pack it again",
+    )
+
+
+def _from_hub(tag: str) -> ModelFiles:
+    """Ask the hub that ESPnet asks, through its own downloader."""
+    try:
+        from espnet_model_zoo.downloader import ModelDownloader  # type: ignore[import-not-found]
+    except ImportError as error:
+        raise ConfigError(
+            f"there is no {tag}.",
+            want="an experiment folder, a packed model, or USER/MODEL of a hub",
+            fix="for models of a hub: pip install espnet_model_zoo",
+        ) from error
+    try:
+        files = ModelDownloader().download_and_unpack(tag)
+        return ModelFiles(Path(files["asr_train_config"]), Path(files["asr_model_file"]))
+    except Exception as error:  # whatever the downloader, the hub or the network raises
+        raise ConfigError(
+            f"{tag} is neither here nor on the hub.", got=f"{type(error).__name__}: {error}"
+        ) from error
