@@ -32,6 +32,7 @@ PARTS = {  # utterances of each part that --data_size 960 reads
     "test-clean": 2_620,
     "test-other": 2_939,
 }
+TRAIN = ("train-clean-100", "train-clean-360", "train-other-500")  # 281,241 utterances
 PER_CHAPTER, CHAPTERS = 48, 2.4  # utterances per chapter, chapters per speaker, about
 WORDS_PER_SEC = 2.7  # 9.4 million words in 961 hours
 MEAN_SEC, DEVIATION_SEC, SHORTEST_SEC, LONGEST_SEC = 12.3, 3.8, 1.3, 24.5
