@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,7 +40,7 @@ MEAN_SEC, DEVIATION_SEC, SHORTEST_SEC, LONGEST_SEC = 12.3, 3.8, 1.3, 24.5
 VOCABULARY = 90_000
 RATE = 16_000  # Hz
 STATISTICS_JOBS = 32
-HEADER = "|stage|utterances|wall s|peak GB|"
+HEADER = "|stage|utterances|wall s|CPU s|peak GB|"
 
 
 def words(generator: np.random.Generator) -> np.ndarray:
@@ -102,8 +103,20 @@ def stand_in_for_stage_3(recipe: Path) -> None:
         write_data_dir(target, data)
 
 
-def measure(command: Sequence[str], folder: Path, **variables: str) -> tuple[float, float]:
-    """Run a command; return its wall time in seconds and peak memory in GB, children included."""
+class Spent(NamedTuple):
+    """What a command and its children took; the memory is that of the largest process."""
+
+    wall_sec: float
+    cpu_sec: float
+    peak_gb: float
+
+
+def measure(command: Sequence[str], folder: Path, **variables: str) -> Spent:
+    """Run a command to its end.
+
+    Raises:
+        SystemExit: it failed.
+    """
     started = time.monotonic()
     with (folder / "log").open("a") as log:
         process = subprocess.Popen(
@@ -113,7 +126,8 @@ def measure(command: Sequence[str], folder: Path, **variables: str) -> tuple[flo
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{' '.join(command)} failed, log in {folder}/log")
-    return time.monotonic() - started, usage.ru_maxrss * 1024 / 1e9
+    cpu_sec = usage.ru_utime + usage.ru_stime
+    return Spent(time.monotonic() - started, cpu_sec, usage.ru_maxrss * 1024 / 1e9)
 
 
 def count_lines(path: Path) -> int:
@@ -121,8 +135,8 @@ def count_lines(path: Path) -> int:
         return sum(1 for _ in stream)
 
 
-def run_stages(recipe: Path, corpus: Path) -> Iterator[tuple[str, int, float, float]]:
-    """Name, utterances read, seconds and GB of each stage."""
+def run_stages(recipe: Path, corpus: Path) -> Iterator[tuple[str, int, Spent]]:
+    """Name, utterances read and costs of each stage."""
     for name in ("run.sh", "asr_ee.sh", "cmd.sh", "path.sh", "db.sh", "local", "conf"):
         (recipe / name).symlink_to(RECIPE / name)
     raw = recipe / "dump/raw"
@@ -137,11 +151,11 @@ def run_stages(recipe: Path, corpus: Path) -> Iterator[tuple[str, int, float, fl
         stage = ("--stage", str(number), "--stop_stage", str(number))
         command = ("./run.sh", "--data_size", "960", *stage)
         spent = measure(command, recipe, LIBRISPEECH=str(corpus), PYTHON=sys.executable)
-        yield str(number), count_lines(table), *spent
+        yield str(number), count_lines(table), spent
     split = (sys.executable, "-m", "espnet_ee.data.split_keys", str(STATISTICS_JOBS))
     source = raw / "train_960_sp/wav.scp"
     spent = measure((*split, f"{source}:{recipe}/keys"), recipe, PYTHONPATH=str(RECIPE.parents[1]))
-    yield "10, split for jobs", count_lines(source), *spent
+    yield "10, split for jobs", count_lines(source), spent
 
 
 def main() -> None:
@@ -152,9 +166,9 @@ def main() -> None:
     corpus, recipe = args.folder.resolve() / "LibriSpeech", args.folder.resolve() / "recipe"
     recipe.mkdir(parents=True)
     make_corpus(corpus, args.share)
-    print(f"{HEADER}\n|---|---|---|---|")
-    for name, count, seconds, gigabytes in run_stages(recipe, corpus):
-        print(f"|{name}|{count:,}|{seconds:.0f}|{gigabytes:.2f}|", flush=True)
+    print(f"{HEADER}\n|---|---|---|---|---|")
+    for name, count, (wall_sec, cpu_sec, peak_gb) in run_stages(recipe, corpus):
+        print(f"|{name}|{count:,}|{wall_sec:.0f}|{cpu_sec:.0f}|{peak_gb:.2f}|", flush=True)
 
 
 if __name__ == "__main__":
