@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from file_server import Server, running_server
 
 # Before torch is imported: more threads change the order of floating-point sums and, on a
 # machine that others use too, slow small tensors down.
@@ -37,6 +40,18 @@ def shared_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the shared data folder {folder}, which this machine lacks")
     return folder
+
+
+@pytest.fixture
+def make_server() -> Iterator[Callable[[], Server]]:
+    """Each call starts another file server."""
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(running_server())
+
+
+@pytest.fixture
+def server(make_server: Callable[[], Server]) -> Server:
+    return make_server()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -33,8 +33,17 @@ def write_lines_atomic(path: Path, lines: Iterable[str]) -> None:
     write_bytes_atomic(path, "".join(f"{line}\n" for line in lines).encode())
 
 
-def disk_error(error: OSError, doing: str, folder: Path) -> DataError:
-    """Turn an error of the file system into one a user can act on."""
+def disk_error(
+    error: OSError, doing: str, folder: Path, another_disk: str = "--dumpdir"
+) -> DataError:
+    """Turn an error of the file system into one a user can act on.
+
+    Args:
+        error: what the system said.
+        doing: e.g. ``unpacking a.tar.gz``.
+        folder: where was written.
+        another_disk: how the user moves ``folder`` to another disk.
+    """
     if error.errno not in FULL:
         return DataError(f"Cannot write while {doing}.", got=str(error), fix=f"check {folder}")
     status = os.statvfs(next(p for p in (folder, *folder.absolute().parents) if p.exists()))
@@ -43,5 +52,6 @@ def disk_error(error: OSError, doing: str, folder: Path) -> DataError:
         f"Disk full while {doing}.",
         got=f"{free_mb:.0f} MB free on the disk of {folder}",
         want="room for the rest; everything finished so far is kept",
-        fix="free some space, or choose another disk (--dumpdir), and run the same command again",
+        fix=f"free some space, or choose another disk ({another_disk}), "
+        "and run the same command again",
     )

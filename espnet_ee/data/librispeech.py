@@ -1,6 +1,6 @@
-"""A part of a corpus in LibriSpeech's layout -> a Kaldi data directory.
+"""Parts of a corpus in LibriSpeech's layout -> one Kaldi data directory.
 
-    python -m espnet_ee.data.librispeech downloads/LibriSpeech/dev-clean data/dev_clean
+    python -m espnet_ee.data.librispeech LibriSpeech/dev-clean LibriSpeech/dev-other data/dev
 
 Layout: ``PART/SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt`` with audio beside it. ``utt2spk`` holds
 speakers, not chapters as in Kaldi's own script: intervals and splits go by speaker.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_ee.data.command import run_command
@@ -43,6 +44,27 @@ def read_part(part: Path) -> DataDir:
     return DataDir(wav_scp, text, {utt_id: utt_id.split("-")[0] for utt_id in text})
 
 
+def read_parts(parts: Sequence[Path]) -> DataDir:
+    """Read parts as one set; no utterance is in two of them.
+
+    Raises:
+        DataError: as ``read_part``, or utterances are there twice.
+    """
+    tables: tuple[dict[str, str], ...] = ({}, {}, {})
+    for part in parts:
+        for table, new in zip(tables, read_part(part).tables().values(), strict=True):
+            twice = table.keys() & new.keys()
+            if twice:
+                raise DataError(
+                    f"{part}: utterances are in another part, too.",
+                    got=some(twice),
+                    want="each utterance in one part",
+                    fix="name each part once; unpack the corpus again",
+                )
+            table.update(new)
+    return DataDir(*tables)
+
+
 def _compare(part: Path, transcribed: set[str], recorded: set[str]) -> None:
     problems = [
         f"{len(ids)} {words}: {some(ids)}"
@@ -62,10 +84,10 @@ def _compare(part: Path, transcribed: set[str], recorded: set[str]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="LibriSpeech layout -> Kaldi data directory.")
-    parser.add_argument("part", type=Path, help="e.g. LibriSpeech/dev-clean")
+    parser.add_argument("parts", nargs="+", type=Path, help="e.g. LibriSpeech/dev-clean")
     parser.add_argument("target", type=Path, help="e.g. data/dev_clean")
     args = parser.parse_args()
-    data = read_part(args.part)
+    data = read_parts(args.parts)
     write_data_dir(args.target, data)
     logger.info(
         "%s: %d utterances of %d speakers", args.target, len(data.text), len(data.speakers())

@@ -3,11 +3,12 @@
 import csv
 import json
 import math
+import sys
 
 import pytest
 import torch
 
-from benchmarks import batch_exit, encoder, harness, train_step, workload
+from benchmarks import batch_exit, data_stages, encoder, harness, train_step, workload
 from benchmarks.models import DictatedExits, ModelSize, early_exit_model, random_features
 from espnet_ee.decoding.early_exit import decode_until_good
 
@@ -130,3 +131,20 @@ def test_train_step_gives_a_row_for_every_variant(capsys):
 def test_train_step_is_quick_when_asked():
     settings, output = train_step.parse(["--quick"])
     assert settings.variants == (train_step.SINGLE, "linear heads") and output is None
+
+
+@pytest.mark.recipe
+def test_data_stages_run_on_a_made_corpus(tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    words = ["data_stages", str(tmp_path / "made"), "--share", "0.0005"]
+    monkeypatch.setattr(sys, "argv", words)
+    data_stages.main()
+    rows = [line.split("|")[1:3] for line in capsys.readouterr().out.splitlines()[2:]]
+    train = sum(round(0.0005 * data_stages.PARTS[part]) for part in data_stages.TRAIN)
+    assert rows == [
+        ["1", f"{train}"],
+        ["2", f"{3 * train}"],
+        ["4", f"{3 * train}"],
+        ["5", f"{train}"],
+        ["10, split for jobs", f"{3 * train}"],
+    ]

@@ -1,105 +1,150 @@
-"""Downloads: resumed where they stopped, sized, and unpacked whole or not at all."""
+"""Several archives: checksums of their server, room, faults of one, and nothing half done."""
 
 from __future__ import annotations
 
+import hashlib
 import io
+import sys
 import tarfile
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections import namedtuple
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from espnet_ee.data.download import download, unpack
-from espnet_ee.errors import DataError
+from espnet_ee.data import download
+from espnet_ee.errors import ConfigError, DataError
 
-CONTENT = bytes(range(256)) * 4000
+PARTS = ("dev-clean", "test-clean")
+Usage = namedtuple("Usage", "total used free")
 
 
-class RangeHandler(BaseHTTPRequestHandler):
-    """Serves CONTENT; ``/short`` breaks off, ``/plain`` knows no ranges."""
-
-    ranges: list[str]
-
-    def do_GET(self) -> None:
-        asked = self.headers.get("Range", "")
-        type(self).ranges.append(asked)
-        start = int(asked[6:-1]) if asked and self.path != "/plain" else 0
-        if start >= len(CONTENT):
-            self.send_response(416)
-            self.send_header("Content-Range", f"bytes */{len(CONTENT)}")
-            self.end_headers()
-            return
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(CONTENT) - start))
-        self.end_headers()
-        self.wfile.write(CONTENT[start : 9999 if self.path == "/short" else None])
-
-    def log_message(self, format: str, *args: object) -> None:
-        pass
+def archive_of(part: str) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        member = tarfile.TarInfo(f"LibriSpeech/{part}/1/1-1.trans.txt")
+        member.size = 5
+        tar.addfile(member, io.BytesIO(b"1-1 A"))
+    return buffer.getvalue()
 
 
 @pytest.fixture
-def url() -> Iterator[str]:
-    RangeHandler.ranges = []
-    server = ThreadingHTTPServer(("127.0.0.1", 0), RangeHandler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-    thread.join()
+def openslr(server: Any) -> Any:
+    """A server with both parts and their checksums."""
+    server.files = {f"/12/{part}.tar.gz": archive_of(part) for part in PARTS}
+    lines = [
+        f"{hashlib.md5(content).hexdigest()}  {path.rpartition('/')[2]}\n"
+        for path, content in server.files.items()
+    ]
+    server.files["/12/md5sum.txt"] = "".join(lines).encode()
+    return server
 
 
-@pytest.mark.parametrize("have", [0, 1000, len(CONTENT)])
-def test_a_download_goes_on_where_it_stopped(url: str, tmp_path: Path, have: int) -> None:
-    target = tmp_path / "a.tar.gz"
-    if have:
-        target.with_name("a.tar.gz.part").write_bytes(CONTENT[:have])
-    download(f"{url}/file", target)
-    assert target.read_bytes() == CONTENT
-    assert RangeHandler.ranges == [f"bytes={have}-" if have else ""]
+@pytest.fixture
+def run(openslr: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """``run(*options, parts=PARTS)`` is the command of the recipe."""
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+
+    two = ("http://127.0.0.1:9", openslr.url)  # nothing listens at the first
+
+    def call(*options: str, parts: Sequence[str] = PARTS, mirrors: Sequence[str] = two) -> None:
+        words = [*(f"12/{part}.tar.gz" for part in parts), str(tmp_path), "--creates"]
+        words += [f"{tmp_path}/LibriSpeech/{part}" for part in parts]
+        words += ["--mirrors", *mirrors, "--md5sums", "md5sum.txt", *options]
+        monkeypatch.setattr(sys, "argv", ["download", *words])
+        download.main()
+
+    return call
 
 
-def test_a_server_without_ranges_starts_over(url: str, tmp_path: Path) -> None:
-    (tmp_path / "a.part").write_bytes(b"xyz")
-    download(f"{url}/plain", tmp_path / "a")
-    assert (tmp_path / "a").read_bytes() == CONTENT
+def unpacked(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("LibriSpeech/*")}
 
 
-def test_a_broken_connection_keeps_the_part(url: str, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="run the same command again, it goes on from"):
-        download(f"{url}/short", tmp_path / "a")
-    assert not (tmp_path / "a").exists()
-    assert (tmp_path / "a.part").read_bytes() == CONTENT[:9999]
-    download(f"{url}/file", tmp_path / "a")
-    assert (tmp_path / "a").read_bytes() == CONTENT
+def test_all_parts_are_unpacked_and_archives_stay(run: Any, tmp_path: Path, openslr: Any) -> None:
+    run()
+    assert unpacked(tmp_path) == set(PARTS)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "LibriSpeech",
+        *(f"{part}.tar.gz" for part in PARTS),
+    }
+    openslr.asked.clear()
+    run()
+    assert openslr.asked == []
 
 
-def test_no_server_is_one_clear_error(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"Download of http://127\.0\.0\.1:9/a failed"):
-        download("http://127.0.0.1:9/a", tmp_path / "a")
+def test_archives_go_if_asked(run: Any, tmp_path: Path, openslr: Any) -> None:
+    run("--remove_archives", "true")
+    assert [path.name for path in tmp_path.iterdir()] == ["LibriSpeech"]
+    openslr.asked.clear()
+    run("--remove_archives", "true")
+    assert openslr.asked == []
 
 
-def make_archive(path: Path) -> None:
-    with tarfile.open(path, "w:gz") as tar:
-        member = tarfile.TarInfo("an4/README")
-        member.size = len(CONTENT)
-        tar.addfile(member, io.BytesIO(CONTENT))
+def test_a_corrupt_part_does_not_stop_the_others(run: Any, tmp_path: Path, openslr: Any) -> None:
+    openslr.files["/12/dev-clean.tar.gz"] += b"x"
+    with pytest.raises(DataError, match=r"Download of dev-clean\.tar\.gz failed") as caught:
+        run()
+    assert "checksum is" in str(caught.value)
+    assert unpacked(tmp_path) == {"test-clean"}
+    openslr.files["/12/dev-clean.tar.gz"] = archive_of("dev-clean")
+    run()
+    assert unpacked(tmp_path) == set(PARTS)
 
 
-def test_unpacking_makes_the_folder(tmp_path: Path) -> None:
-    make_archive(tmp_path / "a.tar.gz")
-    unpack(tmp_path / "a.tar.gz", tmp_path, tmp_path / "an4")
-    assert (tmp_path / "an4/README").read_bytes() == CONTENT
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.tar.gz", "an4"]
+def test_errors_of_several_parts_are_all_told(run: Any, openslr: Any) -> None:
+    for part in PARTS:
+        del openslr.files[f"/12/{part}.tar.gz"]
+    with pytest.raises(DataError, match="failed") as caught:
+        run()
+    assert all(f"{part}.tar.gz: HTTP Error 404" in str(caught.value) for part in PARTS)
 
 
-def test_a_damaged_archive_is_removed_and_leaves_nothing(tmp_path: Path) -> None:
-    archive = tmp_path / "a.tar.gz"
-    make_archive(archive)
-    archive.write_bytes(archive.read_bytes()[:2000])
+def test_a_part_that_the_list_lacks_is_named(run: Any, openslr: Any) -> None:
+    with pytest.raises(DataError, match=r"There is no dev-cleen\.tar\.gz") as caught:
+        run(parts=("dev-cleen",))
+    assert "md5sum.txt lists: dev-clean.tar.gz, test-clean.tar.gz" in str(caught.value)
+    assert not any("dev-cleen" in line for line in openslr.asked if line.startswith("GET"))
+
+
+def test_where_no_checksums_are_published_gzip_has_its_own(
+    run: Any, tmp_path: Path, openslr: Any
+) -> None:
+    del openslr.files["/12/md5sum.txt"]
+    openslr.files["/12/dev-clean.tar.gz"] = openslr.files["/12/dev-clean.tar.gz"][:60]
     with pytest.raises(DataError, match="was damaged and has been removed"):
-        unpack(archive, tmp_path, tmp_path / "an4")
-    assert list(tmp_path.iterdir()) == []
+        run(mirrors=(openslr.url,))
+    assert unpacked(tmp_path) == {"test-clean"}
+    with pytest.raises(DataError, match=r"Download of \.md5sum\.txt failed"):
+        run()  # a server that does not answer may have the list
+
+
+def test_too_little_room_is_said_before_anything_is_loaded(
+    run: Any, tmp_path: Path, openslr: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda path: Usage(100, 0, 100))
+    with pytest.raises(DataError, match="There is not enough room on the disk of") as caught:
+        run()
+    assert "--remove_archives true" in str(caught.value)
+    assert not any(line.startswith("GET") for line in openslr.asked)
+
+
+def test_an_archive_put_there_by_hand_is_used(run: Any, tmp_path: Path, openslr: Any) -> None:
+    (tmp_path / "dev-clean.tar.gz").write_bytes(archive_of("dev-clean"))
+    openslr.files.clear()
+    run(parts=("dev-clean",))
+    assert unpacked(tmp_path) == {"dev-clean"}
+
+
+def test_one_url_without_checksums_is_enough(
+    openslr: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"{openslr.url}/12/dev-clean.tar.gz"
+    words = ["download", url, str(tmp_path), "--creates", str(tmp_path / "LibriSpeech")]
+    monkeypatch.setattr(sys, "argv", words)
+    download.main()
+    assert unpacked(tmp_path) == {"dev-clean"}
+    monkeypatch.setattr(sys, "argv", [words[0], "a.tar.gz", *words[2:]])
+    with pytest.raises(ConfigError, match="No server is given"):
+        download.main()

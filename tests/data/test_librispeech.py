@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from espnet_ee.data.librispeech import read_part
+from espnet_ee.data.librispeech import read_part, read_parts
 from espnet_ee.errors import DataError
 
 
@@ -35,6 +35,19 @@ def test_mismatches_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="transcripts without audio: 19-198-0000") as caught:
         read_part(part)
     assert "1 audio files without transcript: 19-198-0007" in str(caught.value)
+
+
+def test_parts_are_joined_and_never_twice(tmp_path: Path) -> None:
+    part, other = make_part(tmp_path / "clean"), tmp_path / "other/7/1"
+    other.mkdir(parents=True)
+    (other / "7-1.trans.txt").write_text("7-1-0000 BYE\n")
+    (other / "7-1-0000.flac").touch()
+    data = read_parts([part, tmp_path / "other"])
+    assert len(data.text) == 7
+    assert data.text["7-1-0000"] == "BYE"
+    with pytest.raises(DataError, match="utterances are in another part, too") as caught:
+        read_parts([part, tmp_path / "other", part])
+    assert "19-198-0000" in str(caught.value)
 
 
 def test_a_folder_without_transcripts_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -83,17 +84,36 @@ def write_corpus(root: Path) -> None:
             soundfile.write(folder / f"{speaker}-1-{n}.flac", samples, 16_000)
 
 
+def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Links to the template, and this Python with the stand-in."""
+    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
+    for name in ("asr_ee.sh", "path.sh", "cmd.sh"):
+        (folder / name).symlink_to(TEMPLATE / name)
+    stand_in = Path(__file__).with_name("stand_in.py")
+    write_script(folder / "python", PYTHON.format(python=sys.executable, stand_in=stand_in))
+
+
+@pytest.fixture
+def librispeech(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
+    """The recipe egs2/librispeech_ee without the data it may have made; stands in as ``recipe``."""
+    original = ROOT / "egs2/librispeech_ee"
+    prepare(tmp_path, monkeypatch)
+    (tmp_path / "conf").symlink_to(ROOT / "conf")
+    for name in ("run.sh", "db.sh"):
+        shutil.copy(original / name, tmp_path)
+    shutil.copytree(original / "local", tmp_path / "local")
+    for name in ("LIBRISPEECH", "OPENSLR"):
+        monkeypatch.delenv(name, raising=False)
+    return Recipe(tmp_path)
+
+
 @pytest.fixture
 def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recipe:
     """A fresh recipe; its ``python`` is this one with a stand-in for training and decoding."""
-    monkeypatch.delenv("VIRTUAL_ENV", raising=False)
-    for name in ("asr_ee.sh", "path.sh", "cmd.sh"):
-        (tmp_path / name).symlink_to(TEMPLATE / name)
+    prepare(tmp_path, monkeypatch)
     (tmp_path / "local").mkdir()
     write_script(tmp_path / "run.sh", RUN_SH)
     write_script(tmp_path / "local/data.sh", DATA_SH)
-    stand_in = Path(__file__).with_name("stand_in.py")
-    write_script(tmp_path / "python", PYTHON.format(python=sys.executable, stand_in=stand_in))
     (tmp_path / "train.yaml").write_text("max_epoch: 1\n")
     write_corpus(tmp_path / "corpus")
     return Recipe(tmp_path)

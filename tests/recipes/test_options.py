@@ -86,6 +86,19 @@ def test_a_value_does_not_change_the_type_of_its_option(recipe: Any) -> None:
     recipe.succeed("--asr_tag", "5", "--asr_tag", "six", "--stage", "15", "--stop-stage", "16")
 
 
+def test_a_recipe_may_add_options(librispeech: Any) -> None:
+    assert re.search(
+        r"^  --data_size +Hours .*\(100\)$", librispeech.succeed("--help"), re.MULTILINE
+    )
+    assert "fix:  --data_size\n" in librispeech.fail("--data-sise", "100")
+    assert "fix:  --asr_config\n" in librispeech.fail("--data_size", "100", "--asr_confg", "x")
+    error = librispeech.fail("--nj", "2", "--data-size", "200")
+    assert "--data_size has an unknown value.\n  got:  200\n  want: one of: mini 100 " in error
+    assert "--data_size needs a value." in librispeech.fail("--data_size")
+    assert "--skip_eval is true or false" in librispeech.fail("--skip_eval", "--data_size", "mini")
+    assert not (librispeech.folder / "data").exists()
+
+
 def test_a_python_without_espnet_is_named(recipe: Any) -> None:
     bare = recipe.folder / "bare"
     bare.write_text("#!/bin/sh\necho espnet2 soundfile\n")
@@ -117,7 +130,7 @@ def test_shellcheck_finds_nothing(root: Path) -> None:
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("name", ["mini_ee", "an4_ee"])
+@pytest.mark.parametrize("name", ["mini_ee", "an4_ee", "librispeech_ee"])
 def test_recipes_pass_options_on(name: str, root: Path) -> None:
     run_sh = (root / "egs2" / name / "run.sh").read_text()
     assert run_sh.rstrip().endswith('"$@"')
@@ -125,5 +138,5 @@ def test_recipes_pass_options_on(name: str, root: Path) -> None:
     for link in ("asr_ee.sh", "path.sh", "cmd.sh", "conf"):
         assert (root / "egs2" / name / link).exists()
     used = re.findall(r"--(\w+) ", run_sh)
-    declared = (root / "egs2/TEMPLATE_ee/asr_ee.sh").read_text()
+    declared = (root / "egs2/TEMPLATE_ee/asr_ee.sh").read_text() + run_sh
     assert all(re.search(rf"^{option}=", declared, re.MULTILINE) for option in used)

@@ -22,7 +22,7 @@ stage_1() {
     begin 1 data/.done.1 --option "local_data_opts=${local_data_opts}" --option "sets=${sets[*]}" \
         "${variables[@]/#/--variable=}" --input "${inputs[@]}" --output "${sets[@]/#/data/}" || return 0
     # shellcheck disable=SC2086  # the user's string is a list of options
-    local/data.sh ${local_data_opts}
+    data_sets="${sets[*]}" local/data.sh ${local_data_opts}
     py espnet_ee.data.kaldi "${sets[@]/#/data/}"
     finish
 }

@@ -13,7 +13,29 @@ die() {
     exit 1
 }
 
-option_lines() { sed -n '/^# options begin/,/^# options end/p' "${template}/asr_ee.sh" | sed '1d;$d'; }
+# lines between the marks of a script
+lines_of() { sed -n '/^# options begin/,/^# options end/p' "$1" | sed '1d;$d'; }
+
+# options of asr_ee.sh, and those that a recipe's run.sh adds
+option_lines() {
+    lines_of "${template}/asr_ee.sh"
+    if [ -f run.sh ]; then lines_of run.sh; fi
+}
+
+# names in option lines
+names_in() { sed -n 's/^\([a-z_]*\)=.*/\1/p'; }
+
+# read_own_options OPTIONS...: for run.sh; sets the options that it adds. asr_ee.sh gets all, and refuses those nobody has.
+read_own_options() {
+    local name own
+    own=" $(lines_of run.sh | names_in | tr '\n' ' ')"
+    while [ $# -gt 1 ]; do
+        name="${1#--}"
+        name="${name//-/_}"
+        if [[ "$1" == --?* && "${own}" == *" ${name} "* ]]; then printf -v "${name}" '%s' "$2"; fi
+        shift 2
+    done
+}
 
 print_help() {
     echo "Usage: ./run.sh [--OPTION VALUE]...    (--foo-bar and --foo_bar are the same)"
@@ -56,7 +78,7 @@ set_option() {
 parse_options() {
     local name
     declare -A defaults
-    for name in $(option_lines | sed -n 's/^\([a-z_]*\)=.*/\1/p'); do defaults[${name}]="${!name}"; done
+    for name in $(option_lines | names_in); do defaults[${name}]="${!name-}"; done
     stage_asked=false
     while [ $# -gt 0 ]; do
         case "$1" in
