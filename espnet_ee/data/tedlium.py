@@ -25,9 +25,10 @@ from espnet_ee.errors import DataError
 
 logger = logging.getLogger(__name__)
 
+FOLDER = "TEDLIUM_release-3"
 SETS = ("train", "dev", "test")
-# legacy has the dev and test talks of releases 1 and 2, and is what papers report; speaker-adaptation
-# is the repartition of arXiv:1805.04699; release-3 trains on data/ and tests on legacy/.
+# legacy: the dev and test talks of releases 1 and 2, ESPnet's default; speaker-adaptation: the
+# repartition of arXiv:1805.04699; release-3: training on data/, dev and test of legacy.
 DATA_TYPES = ("legacy", "speaker-adaptation", "release-3")
 PADDING_SEC = (0.15, 0.1)  # before and after training segments, which are cut too close; Kaldi's
 OVERSHOOT_SEC = 0.5  # how far a turn may end after its talk and is cut there; Kaldi's
@@ -121,7 +122,10 @@ def make_set(talks: Sequence[Talk], padded: bool) -> DataDir:
     Raises:
         DataError: two turns have the same id.
     """
-    wav_scp, text, segments, places = {}, {}, {}, {}
+    wav_scp: dict[str, str] = {}
+    text: dict[str, str] = {}
+    segments: dict[str, Segment] = {}
+    places: dict[str, str] = {}
     for talk in talks:
         turns = sorted(talk.turns, key=lambda turn: turn.start_sec + turn.end_sec)
         spans = [(turn.start_sec, min(turn.end_sec, talk.seconds)) for turn in turns]
@@ -143,7 +147,7 @@ def _utt_id(turn: Turn) -> str:
 
 
 def _listed(root: Path, listed: Path) -> list[Path]:
-    """The transcripts whose names a file lists; they are in data/, or in legacy/ for its dev, test."""
+    """The transcripts whose names a file lists: of data/, else of legacy/ (its dev and test)."""
     names = [Path(line.strip()).stem for line in listed.read_text(encoding="utf-8").split("\n")]
     known = {path.stem: path for path in root.glob("legacy/*/stm/*.stm")}
     known |= {path.stem: path for path in root.glob("data/stm/*.stm")}
@@ -185,6 +189,8 @@ def write_sets(root: Path, target: Path, data_type: str) -> None:
     Raises:
         DataError: the corpus is not complete or damaged, or a talk is in two sets.
     """
+    if (root / FOLDER).is_dir():  # ESPnet's TEDLIUM3 is the folder above
+        root = root / FOLDER
     sets = {name: stm_files(root, data_type, name) for name in SETS}
     counts = Counter(stm.stem for stms in sets.values() for stm in stms)
     shared = [talk for talk, count in counts.items() if count > 1]

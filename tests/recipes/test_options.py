@@ -117,7 +117,7 @@ def test_shellcheck_finds_nothing(root: Path) -> None:
     assert done.stdout == ""
 
 
-@pytest.mark.parametrize("name", ["mini_ee", "an4_ee"])
+@pytest.mark.parametrize("name", ["mini_ee", "an4_ee", "tedlium3_ee"])
 def test_recipes_pass_options_on(name: str, root: Path) -> None:
     run_sh = (root / "egs2" / name / "run.sh").read_text()
     assert run_sh.rstrip().endswith('"$@"')

@@ -20,10 +20,10 @@ existing() { local file; for file in "$@"; do if [ -f "${file}" ]; then echo "${
 stage_1() {
     local sets inputs variables=()
     mapfile -t sets < <(all_sets "${prepared_set}")
-    mapfile -t inputs < <(existing local/data.sh db.sh corpus/MANIFEST.tsv)
+    mapfile -t inputs < <(existing db.sh corpus/MANIFEST.tsv)
     if [ -f db.sh ]; then mapfile -t variables < <(db_variables); fi
     begin 1 data/.done.1 --option "local_data_opts=${local_data_opts}" --option "sets=${sets[*]}" \
-        "${variables[@]/#/--variable=}" --input "${inputs[@]}" --output "${sets[@]/#/data/}" || return 0
+        "${variables[@]/#/--variable=}" --input local/data.sh "${inputs[@]}" --output "${sets[@]/#/data/}" || return 0
     # shellcheck disable=SC2086  # the user's string is a list of options
     local/data.sh ${local_data_opts}
     py espnet_ee.data.kaldi "${sets[@]/#/data/}"
