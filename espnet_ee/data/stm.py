@@ -111,11 +111,14 @@ def clean(text: str) -> str:
     """
     text = UTTERANCE_NAME.sub("", VARIANT.sub("", text).rstrip())
     joined: list[str] = []
+    free = False  # whether the last word may take a suffix: one each, as in Kaldi's join_suffix.py
     for word in text.replace("<sil>", " ").split():
-        if word.startswith("'") and joined:  # TED-LIUM splits it 's, don 't, students '
+        if word.startswith("'") and free:  # TED-LIUM splits it 's, don 't, students '
             joined[-1] += word
+            free = False
         else:
             joined.append(word)
+            free = True
     return " ".join(joined).translate(BRACKETS)
 
 

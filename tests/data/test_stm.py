@@ -25,7 +25,7 @@ def write(folder: Path, content: str | bytes) -> Path:
     [
         ("it 's here", "it's here"),
         ("don 't", "don't"),
-        ("you 're sure we 'd 've", "you're sure we'd've"),
+        ("you 're sure we 'd 've", "you're sure we'd 've"),
         ("the students ' work", "the students' work"),
         ("'cause i say so", "'cause i say so"),
         ("O'Neill Keeps his Case", "O'Neill Keeps his Case"),
