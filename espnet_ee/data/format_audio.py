@@ -1,13 +1,13 @@
 """Format audio (recipe stage 3): any files -> one mono 16-bit file per utterance at one rate.
 
-Each finished file is written down in ``.formatted``, so that an interrupted run goes on where it
+Utterances that are segments of a recording are cut from it by range, without a copy between. Each
+finished file is written down in ``.formatted``, so that an interrupted run goes on where it
 stopped and a changed source is converted anew.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import itertools
 import logging
 import multiprocessing
@@ -21,9 +21,8 @@ from pathlib import Path
 from typing import TextIO
 
 import numpy as np
-import soundfile
 
-from espnet_ee.data.audio import RATE, Samples, read_audio, resample
+from espnet_ee.data.audio import RATE, Span, encode, read_audio, resample
 from espnet_ee.data.command import count, rate, run_command
 from espnet_ee.data.files import FULL, disk_error, write_bytes_atomic, write_lines_atomic
 from espnet_ee.data.kaldi import DataDir, read_data_dir, write_data_dir
@@ -47,6 +46,7 @@ class Job:
     target: Path
     speed: float
     rate: int
+    span: Span | None = None
 
     def fingerprint(self) -> str:
         """Changes when the source file or what is made of it changes."""
@@ -54,7 +54,9 @@ class Job:
             status = os.stat(self.source)
         except OSError:
             return "missing"
-        return f"{self.source}|{status.st_size}|{status.st_mtime_ns}|{self.speed}|{self.rate}"
+        part = f"|{self.span[0]:.3f}-{self.span[1]:.3f}" if self.span else ""
+        file = f"{self.source}|{status.st_size}|{status.st_mtime_ns}"
+        return f"{file}|{self.speed}|{self.rate}{part}"
 
 
 @dataclass(frozen=True)
@@ -68,20 +70,11 @@ class Outcome:
     error: str = ""
 
 
-def encode(samples: Samples, rate: int, audio_format: str) -> bytes:
-    """A whole 16-bit file in memory, so that a full disk is seen by one plain write."""
-    buffer = io.BytesIO()
-    soundfile.write(
-        buffer, np.clip(samples, -1.0, 1.0), rate, format=audio_format, subtype="PCM_16"
-    )
-    return buffer.getvalue()
-
-
 def convert(job: Job) -> Outcome:
     """Read, change and write one utterance; a bad file is an outcome, a full disk raises."""
     fingerprint = job.fingerprint()
     try:
-        audio = read_audio(job.source, job.rate)
+        audio = read_audio(job.source, job.rate, span=job.span)
     except DataError as error:
         return Outcome(job.utt_id, error=str(error))
     samples = resample(audio.samples, job.rate, job.rate, job.speed)
@@ -140,11 +133,12 @@ def _jobs(
     data: DataDir, speeds: dict[str, float], target: Path, rate: int, audio_format: str
 ) -> list[Job]:
     jobs = []
-    for utt_id, wav in sorted(data.wav_scp.items()):
+    for utt_id in sorted(data.text):  # segments of one recording follow each other
         # 256 folders keep directories small; unlike an index, a checksum does not shift
         folder = target / "data" / f"{zlib.crc32(utt_id.encode()) % 256:02x}"
         path = folder / f"{utt_id}.{audio_format}"
-        jobs.append(Job(utt_id, wav, path, speeds.get(utt_id, 1.0), rate))
+        wav, span = data.source(utt_id)
+        jobs.append(Job(utt_id, wav, path, speeds.get(utt_id, 1.0), rate, span))
     return jobs
 
 
@@ -215,7 +209,7 @@ def _raise_bad(source: Path, outcomes: Sequence[Outcome]) -> None:
     more = f"\n(and {len(bad) - 10} more)" if len(bad) > 10 else ""
     raise DataError(
         f"{source}: {len(bad)} audio files are bad; the others are kept.\n{shown}{more}",
-        fix=f"mend the files, or take them out of {source}/wav.scp and run "
+        fix=f"mend the files, or take them out of {source}/wav.scp (or segments) and run "
         f"python -m espnet_ee.data.kaldi --fix {source}; then the same command again",
     )
 

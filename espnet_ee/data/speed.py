@@ -27,15 +27,16 @@ def perturb(data: DataDir, factors: Sequence[str]) -> tuple[DataDir, dict[str, s
 
     Factors stay as typed ("1.10"), as they become part of the ids; 1.0 keeps the plain id.
     """
-    tables: list[dict[str, str]] = [{}, {}, {}]
-    speeds = {}
+    wav_scp, text, utt2spk, segments, speeds = {}, {}, {}, {}, {}
     for factor in factors:
         prefix = "" if float(factor) == 1.0 else f"sp{factor}-"
-        for new, (name, old) in zip(tables, data.tables().items(), strict=True):
-            mark = prefix if name == "utt2spk" else ""
-            new.update({f"{prefix}{i}": f"{mark}{value}" for i, value in old.items()})
-        speeds.update({f"{prefix}{i}": factor for i in data.wav_scp})
-    return DataDir(*tables), speeds
+        text.update({f"{prefix}{i}": words for i, words in data.text.items()})
+        utt2spk.update({f"{prefix}{i}": f"{prefix}{spk}" for i, spk in data.utt2spk.items()})
+        segments.update({f"{prefix}{i}": segment for i, segment in data.segments.items()})
+        mark = "" if data.segments else prefix  # all speeds share their recordings
+        wav_scp.update({f"{mark}{i}": wav for i, wav in data.wav_scp.items()})
+        speeds.update({f"{prefix}{i}": factor for i in data.text})
+    return DataDir(wav_scp, text, utt2spk, segments), speeds
 
 
 def read_speeds(path: Path) -> dict[str, float]:

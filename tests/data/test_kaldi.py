@@ -69,7 +69,10 @@ def test_fix_keeps_what_all_files_have(tmp_path: Path) -> None:
         ),
         ({"wav": "a", "text": "a X", "spk": "a s"}, "no audio file in wav.scp: a"),
         ({"wav": "a/b a.wav", "text": "a/b X", "spk": "a/b s"}, "'/' in an utterance id: a/b"),
-        ({"wav": "r r.wav", "segments": "a r 0 1"}, "several utterances are not supported"),
+        (
+            {"wav": "r r.wav", "segments": "a q 0 1", "text": "a X", "spk": "a s"},
+            "a recording without audio file in segments: a",
+        ),
     ],
 )
 def test_unsound_directories_are_refused(

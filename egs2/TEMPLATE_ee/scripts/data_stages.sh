@@ -13,14 +13,17 @@ db_variables() (
         while read -r name; do echo "${name}=${!name}"; done
 )
 
-# Reads the corpus; writes data/<set>/{wav.scp,text,utt2spk,spk2utt}.
+# existing FILE...: those that are there
+existing() { local file; for file in "$@"; do if [ -f "${file}" ]; then echo "${file}"; fi; done; }
+
+# Reads the corpus; writes data/<set>/{wav.scp,text,utt2spk,spk2utt}, and segments if recordings are long.
 stage_1() {
-    local sets file inputs=(local/data.sh) variables=()
+    local sets inputs variables=()
     mapfile -t sets < <(all_sets "${prepared_set}")
-    for file in db.sh corpus/MANIFEST.tsv; do if [ -f "${file}" ]; then inputs+=("${file}"); fi; done
+    mapfile -t inputs < <(existing db.sh corpus/MANIFEST.tsv)
     if [ -f db.sh ]; then mapfile -t variables < <(db_variables); fi
     begin 1 data/.done.1 --option "local_data_opts=${local_data_opts}" --option "sets=${sets[*]}" \
-        "${variables[@]/#/--variable=}" --input "${inputs[@]}" --output "${sets[@]/#/data/}" || return 0
+        "${variables[@]/#/--variable=}" --input local/data.sh "${inputs[@]}" --output "${sets[@]/#/data/}" || return 0
     # shellcheck disable=SC2086  # the user's string is a list of options
     data_sets="${sets[*]}" local/data.sh ${local_data_opts}
     py espnet_ee.data.kaldi "${sets[@]/#/data/}"
@@ -29,13 +32,14 @@ stage_1() {
 
 # Reads data/<train>; writes data/<train>_sp with faster and slower copies.
 stage_2() {
-    local source="data/${prepared_set}" target="data/${train_set}"
+    local source="data/${prepared_set}" target="data/${train_set}" segments
     if [ -z "${speed_perturb_factors}" ]; then
         log "Stage 2: skipped (no --speed_perturb_factors)"
         return 0
     fi
+    mapfile -t segments < <(existing "${source}/segments")
     begin 2 "${target}/.done.2" --option "speed_perturb_factors=${speed_perturb_factors}" \
-        --input "${source}"/{wav.scp,text,utt2spk} --output "${target}/wav.scp" || return 0
+        --input "${source}"/{wav.scp,text,utt2spk} "${segments[@]}" --output "${target}/wav.scp" || return 0
     py espnet_ee.data.speed "${source}" "${target}" --factors "${speed_perturb_factors}"
     finish
 }
@@ -48,15 +52,14 @@ org_of() {
     esac
 }
 
-# Reads data/<set>; writes audio, wav.scp and utt2num_samples to dump/raw/[org/]<set>. Resumes by file.
+# Reads data/<set>; cuts segments; writes audio, wav.scp and utt2num_samples to dump/raw/[org/]<set>. Resumes by file.
 stage_3() {
-    local set sets inputs
+    local set sets optional
     mapfile -t sets < <(all_sets "${train_set}")
     for set in "${sets[@]}"; do
-        inputs=("data/${set}"/{text,utt2spk})
-        if [ -f "data/${set}/utt2speed" ]; then inputs+=("data/${set}/utt2speed"); fi
+        mapfile -t optional < <(existing "data/${set}"/{utt2speed,segments})
         begin 3 "$(org_of "${set}")/.done.3" --option "fs=${fs}" --option "audio_format=${audio_format}" \
-            --input "${inputs[@]}" --audio "data/${set}/wav.scp" \
+            --input "data/${set}"/{text,utt2spk} "${optional[@]}" --audio "data/${set}/wav.scp" \
             --output "$(org_of "${set}")/wav.scp" || continue
         py espnet_ee.data.format_audio "data/${set}" "$(org_of "${set}")" \
             --fs "${fs}" --audio_format "${audio_format}" --nj "${nj}"
