@@ -149,10 +149,13 @@ class EarlyExitSpeech2Text:
         batch_size: int = 16,
         beam: BeamOptions | None = None,
     ) -> EarlyExitSpeech2Text:
-        """A model by name; the other arguments are those of ``from_exp``.
+        """A model by name.
 
         Args:
             name: An experiment folder, a ``.zip`` of recipe stage 14, or a hub's ``USER/MODEL``.
+            device: As in ``from_exp``.
+            batch_size: As in ``from_exp``.
+            beam: As in ``from_exp``.
 
         Raises:
             ConfigError: There is no such model.
