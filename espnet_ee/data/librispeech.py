@@ -50,7 +50,7 @@ def read_parts(parts: Sequence[Path]) -> DataDir:
     Raises:
         DataError: as ``read_part``, or utterances are there twice.
     """
-    tables: tuple[dict[str, str], ...] = ({}, {}, {})
+    wav_scp, text, utt2spk = tables = tuple(dict[str, str]() for _ in range(3))
     for part in parts:
         for table, new in zip(tables, read_part(part).tables().values(), strict=True):
             twice = table.keys() & new.keys()
@@ -62,7 +62,7 @@ def read_parts(parts: Sequence[Path]) -> DataDir:
                     fix="name each part once; unpack the corpus again",
                 )
             table.update(new)
-    return DataDir(*tables)
+    return DataDir(wav_scp, text, utt2spk)
 
 
 def _compare(part: Path, transcribed: set[str], recorded: set[str]) -> None:
