@@ -19,7 +19,10 @@ from packaging.requirements import Requirement
 import espnet_ee.version
 
 ROOT = Path(__file__).resolve().parent.parent
-DISTRIBUTIONS = {"yaml": "pyyaml"}  # where the name on the index differs from the module's
+DISTRIBUTIONS = {
+    "yaml": "pyyaml",
+    "espnet_model_zoo": "espnet-model-zoo",
+}  # where the name on the index differs from the module's
 IN_CORE_OF_ESPNET = {"espnet", "espnet2", "editdistance", "librosa", "tqdm", "typeguard"}
 
 
@@ -80,7 +83,7 @@ def test_no_extra_brings_espnets_train_extra(metadata):
 
 def test_every_import_is_declared(metadata):
     declared = {Requirement(line).name.lower() for line in metadata["install_requires"]}
-    for extra in ("train", "huggingface"):
+    for extra in ("train", "huggingface", "hub"):
         declared |= {Requirement(line).name.lower() for line in metadata["extras_require"][extra]}
     imported = set()
     for path in (ROOT / "espnet_ee").rglob("*.py"):

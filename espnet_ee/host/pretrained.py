@@ -103,7 +103,7 @@ def _from_hub(tag: str) -> ModelFiles:
         raise ConfigError(
             f"there is no {tag}.",
             want="an experiment folder, a packed model, or USER/MODEL of a hub",
-            fix="for models of a hub: pip install espnet_model_zoo",
+            fix="for models of a hub: pip install 'espnet-ee[hub]'",
         ) from error
     try:
         files = ModelDownloader().download_and_unpack(tag)

@@ -77,7 +77,7 @@ def test_packing_changes_nothing_and_leaves_no_linear_layer(asr, model):
         # torchaudio keeps WavLM's projections as bare parameters.
         assert sum(isinstance(m, PackedLinear) for m in block.modules()) >= 4
     for one, other in zip(
-        asr.model.walk([(speech, lengths)]), model.walk(speech, lengths), strict=True
+        asr.model.walk([(speech, lengths)]), model.walk([(speech, lengths)]), strict=True
     ):
         for row, frames in enumerate(one.lengths.tolist()):
             close(one.hidden[row, :frames], other.hidden[row, :frames])

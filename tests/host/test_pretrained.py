@@ -82,7 +82,7 @@ def test_a_damaged_archive_is_one_error_and_leaves_nothing(packed, cache, tmp_pa
 def test_a_name_that_is_nowhere(monkeypatch):
     monkeypatch.setitem(sys.modules, "espnet_model_zoo", None)
     monkeypatch.setitem(sys.modules, "espnet_model_zoo.downloader", None)
-    with pytest.raises(ConfigError, match=r"there is no user/model(.|\n)*espnet_model_zoo"):
+    with pytest.raises(ConfigError, match=r"there is no user/model(.|\n)*hub"):
         EarlyExitSpeech2Text.from_pretrained("user/model")
 
 
