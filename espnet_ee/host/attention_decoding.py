@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from espnet_ee.cost import GIGA
 from espnet_ee.decoding.greedy import BLANK, greedy_ctc
@@ -23,8 +22,8 @@ from espnet_ee.host.compat import (
     BeamSearch,
     CTCPrefixScorer,
 )
+from espnet_ee.host.counted_decoder import CountedDecoder, FlopTable
 from espnet_ee.host.model import EarlyExitASRModel
-from espnet_ee.nn.packed import PACKED_FLOPS
 
 
 @dataclass(frozen=True)
@@ -74,6 +73,7 @@ class AttentionSpeaker:
                 fix="decode by CTC",
             )
         self.model, self.options = model, options
+        self._flops = FlopTable()
 
     def __call__(self, exit: Exit, log_probs: Tensor) -> list[Hypothesis]:
         """One hypothesis per row, each searched alone: neighbours cannot matter."""
@@ -88,11 +88,11 @@ class AttentionSpeaker:
 
     def _search(self, layer: int, hidden: Tensor, posteriors: Tensor) -> Hypothesis:
         """``(T, D)`` and ``(T, V)`` to the best text, its operations counted as they run."""
-        search = self._beam_search(layer, posteriors)
-        with FlopCounterMode(display=False, custom_mapping=PACKED_FLOPS) as counter:
-            memory = self.model.attention_memory(layer, hidden[None])[0]
-            found = search(x=memory, maxlenratio=self.options.maxlenratio)
-        gflops = counter.get_total_flops() / GIGA
+        search, before = self._beam_search(layer, posteriors), self._flops.spent
+        read = self.model.attention_memory
+        memory = self._flops.call((layer, hidden.shape), read, layer, hidden[None])[0]
+        found = search(x=memory, maxlenratio=self.options.maxlenratio)
+        gflops = (self._flops.spent - before) / GIGA
         if not found:  # the search ended without any text that ends
             return Hypothesis((), float("-inf"), gflops)
         ends = (BLANK, self.model.sos, self.model.eos)
@@ -101,8 +101,9 @@ class AttentionSpeaker:
 
     def _beam_search(self, layer: int, posteriors: Tensor) -> Any:
         model, options = self.model, self.options
+        decoder = model.exit_decoder(layer)
         scorers = {
-            "decoder": model.exit_decoder(layer),
+            "decoder": CountedDecoder(decoder, self._flops),
             "ctc": CTCPrefixScorer(ctc=_Spoken(posteriors), eos=model.eos),
         }
         weights = {
@@ -110,7 +111,7 @@ class AttentionSpeaker:
             "ctc": options.ctc_weight,
         }
         # Recurrent decoders score one hypothesis at a time.
-        batched = isinstance(scorers["decoder"], BatchScorerInterface)
+        batched = isinstance(decoder, BatchScorerInterface)
         return (BatchBeamSearch if batched else BeamSearch)(
             beam_size=options.beam_size,
             vocab_size=model.vocab_size,

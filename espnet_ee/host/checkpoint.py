@@ -208,4 +208,9 @@ def _from_recipe(path: Path, config: Path) -> Path:
     for folder in (*config.resolve().parents, Path()):
         if (folder / path).exists():
             return folder / path
-    return path  # the error that follows names it as written
+    raise ConfigError(
+        f"{config} names a file that is not there.",
+        got=str(path),
+        want="a path from here, or from a folder above the experiment",
+        fix="run from the recipe's folder, or put the file there",
+    )

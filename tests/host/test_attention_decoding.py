@@ -87,6 +87,22 @@ def test_alone_and_in_a_batch(asr, waves):
         assert alike(result, alone)
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_what_is_counted_is_what_ran(asr, waves, again):
+    """Also where shapes are known already, and torch's counter does not run."""
+    speaker = AttentionSpeaker(asr.model, BEAM)
+    with torch.inference_mode():
+        [*_, exit] = asr.model.walk([asr.features(waves[:1])])
+        posteriors = asr.model.exit_log_probs(exit)
+        if again:
+            speaker(exit, posteriors)
+        with FlopCounterMode(display=False, custom_mapping=PACKED_FLOPS) as counter:
+            [hypothesis] = AttentionSpeaker(asr.model, BEAM)(exit, posteriors)
+        [counted] = speaker(exit, posteriors)
+    assert counted == hypothesis
+    assert counted.gflops * 1e9 == pytest.approx(counter.get_total_flops())
+
+
 def test_a_model_without_decoder_says_so(tmp_path):
     exp = make_experiment(tmp_path)
     with pytest.raises(ConfigError, match="no attention decoder"):
