@@ -17,6 +17,8 @@ from torch.nn.utils.rnn import pad_sequence
 from espnet_ee.batching import length_sorted_batches
 from espnet_ee.exits import Exit, Frames, LayeredEncoder
 
+Batch = tuple[Tensor, Tensor]  # (B, T, F) features and (B,) real feature frames
+
 
 class Walk:
     """Iterate over exits from shallow to deep; a block runs when an exit above it is asked for.
@@ -30,10 +32,10 @@ class Walk:
 
     Args:
         encoder: Stem and blocks.
-        batches: ``(B, T, F)`` features and ``(B,)`` lengths of each; read once, one at a time.
+        batches: Read once, one at a time.
     """
 
-    def __init__(self, encoder: LayeredEncoder, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
+    def __init__(self, encoder: LayeredEncoder, batches: Iterable[Batch]) -> None:
         self._encoder, self._batches = encoder, batches
         self._now: _Moving | None = None
 

@@ -14,9 +14,7 @@ from espnet_ee.decoding.history import History
 from espnet_ee.decoding.hypothesis import Hypothesis, Speaker
 from espnet_ee.exits import Exit
 from espnet_ee.policies import Evidence, ExitPolicy, stops
-from espnet_ee.walk import Walk
-
-Batch = tuple[Tensor, Tensor]  # (B, T, F) features and (B,) real feature frames
+from espnet_ee.walk import Batch, Walk
 
 
 class ExitModel(Protocol):
@@ -93,10 +91,11 @@ def decode_until_good(
         now = Evidence(exit.index, exit.layer, log_probs, exit.lengths, exit.utterances)
         passed = history.of(exit.utterances) if policy.reads_history else []
         scores = policy.score(now, passed)
-        stopped = stops(scores, threshold, exit.last) & _undecided(exit, decisions)
+        undecided = _undecided(exit, decisions)
+        stopped = stops(scores, threshold, exit.last) & undecided
         if bool(stopped.any()):
             decisions.update(_decide(model, exit, log_probs, scores, stopped, speak))
-        waiting = _undecided(exit, decisions)
+        waiting = undecided & ~stopped
         going_on = waiting if compact else waiting.any().expand_as(waiting)
         if policy.reads_history:
             history.forget(exit.utterances[~going_on])

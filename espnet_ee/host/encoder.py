@@ -11,7 +11,7 @@ from torch import Tensor
 from espnet_ee.errors import ConfigError
 from espnet_ee.exits import LayeredEncoder
 from espnet_ee.host.compat import AbsEncoder
-from espnet_ee.walk import Walk
+from espnet_ee.walk import Batch, Walk
 
 
 class EarlyExitEncoder(LayeredEncoder, AbsEncoder):
@@ -47,7 +47,7 @@ class EarlyExitEncoder(LayeredEncoder, AbsEncoder):
         """ESPnet's name for the exits but the last, which is its ordinary output."""
         return list(self.exit_layers[:-1])
 
-    def walk(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Walk:
+    def walk(self, batches: Iterable[Batch]) -> Walk:
         """A lazy pass over batches of ``(B, T, F)`` features and their ``(B,)`` frames."""
         return Walk(self, batches)
 

@@ -37,6 +37,7 @@ from espnet_ee.nn.onednn import widen_primitive_cache
 from espnet_ee.nn.packed import pack_for_inference
 from espnet_ee.policies import ExitPolicy, build_policy, policy_names
 from espnet_ee.record_format import GREEDY
+from espnet_ee.walk import Batch
 
 Wave = np.ndarray | Tensor
 MAX_PADDED_SEC = 600.0  # of audio in a batch, padding included; bounds memory
@@ -201,7 +202,7 @@ class EarlyExitSpeech2Text:
         rule = build_policy(policy) if isinstance(policy, str) else policy
         asked: list[tuple[int, int, float]] = []  # place in waves, feature frames, seconds
 
-        def batches() -> Iterator[tuple[Tensor, Tensor]]:
+        def batches() -> Iterator[Batch]:
             for places, features, lengths, seconds in self._batches(waves):
                 asked.extend(zip(places, lengths.tolist(), seconds, strict=True))
                 yield features, lengths

@@ -23,7 +23,7 @@ from espnet_ee.host.teacher import FrozenTeacher
 from espnet_ee.host.training import batch_loss
 from espnet_ee.nn.masks import valid_frames
 from espnet_ee.schedule import StepSchedule
-from espnet_ee.walk import Walk
+from espnet_ee.walk import Batch, Walk
 
 
 class EarlyExitASRModel(ESPnetASRModel):
@@ -187,7 +187,7 @@ class EarlyExitASRModel(ESPnetASRModel):
         encoded, lengths, _ = self.encoder(*self.speech_features(speech, speech_lengths))
         return encoded, lengths
 
-    def walk(self, batches: Iterable[tuple[Tensor, Tensor]]) -> Walk:
+    def walk(self, batches: Iterable[Batch]) -> Walk:
         """A lazy pass of the encoder over batches of ``(B, T, F)`` features and their frames."""
         return self.encoder.walk(batches)
 
