@@ -13,6 +13,7 @@ skip_data_prep=false    # Leave out stages 1 to 5.
 skip_train=false        # Leave out stages 10 and 11.
 skip_eval=false         # Leave out stages 12 and 13.
 skip_packing=true       # Leave out stage 14.
+skip_upload_hf=true     # Leave out stage 16.
 ngpu=1                  # GPUs for training; 0 uses the CPU.
 num_nodes=1             # Machines for training.
 nj=4                    # Parallel jobs of stages 3 and 10.
@@ -52,6 +53,7 @@ asr_stats_dir=          # Folder of statistics; default: made from language, tok
 pretrained_model=       # Parameters to start from: FILE[:SRC:DST[:EXCLUDE]].
 ignore_init_mismatch=false # Skip parameters of pretrained_model that have another shape.
 feats_normalize=global_mvn # global_mvn uses the statistics of stage 10; else as in the YAML file.
+num_splits_asr=1        # Parts of the training set, read one after another; for lists too long for memory.
 asr_speech_fold_length=80000 # Samples at which batch type folded halves a batch.
 asr_text_fold_length=150 # Tokens at which batch type folded halves a batch.
 
@@ -62,6 +64,8 @@ inference_args=         # Options of decoding, e.g. "--policy entropy --threshol
 inference_tag=          # Name of the results; default: made from config, args and model.
 inference_asr_model=valid.cer_ctc.ave.pth # Parameters to decode with, a file in ASR_EXP.
 eval_valid_set=true     # Decode the validation set too, unfiltered; thresholds are chosen on it.
+hf_repo=                # USER/NAME on the Hugging Face hub, where stage 16 sends the model.
+hf_dry_run=false        # Stage 16 writes the folder with its card and sends nothing.
 local_score_opts=       # Options for local/score.sh, which runs if it exists.
 # options end
 
@@ -76,6 +80,8 @@ parse_options "$@"
 . "${template}/scripts/data_stages.sh"
 # shellcheck source=scripts/model_stages.sh
 . "${template}/scripts/model_stages.sh"
+# shellcheck source=scripts/checkout.sh
+. "${template}/scripts/checkout.sh"
 # shellcheck source=path.sh
 . ./path.sh
 # shellcheck source=cmd.sh
@@ -86,7 +92,7 @@ one_of audio_format flac wav
 one_of token_type bpe char word
 one_of bpemode unigram bpe
 if [ "${stage}" -lt 1 ] || [ "${stage}" -gt 16 ]; then die "there is no such stage." "--stage ${stage}" "1 to 16"; fi
-at_least_one nj inference_nj num_threads num_nodes batch_size nbpe
+at_least_one nj inference_nj num_threads num_nodes num_splits_asr batch_size nbpe
 if [[ ! "${fs}" =~ ^[0-9]*[1-9][0-9]*k?$ ]]; then die "--fs is a sampling rate." "${fs}" "Hz, e.g. 16000 or 16k"; fi
 if [ "${num_nodes}" -gt 1 ] && [[ "${cuda_cmd}" =~ (run|ssh)\.pl ]]; then
     die "${cuda_cmd} trains on one machine only." "--num_nodes ${num_nodes}" "--num_nodes 1" \
@@ -119,11 +125,14 @@ if [ "${feats_normalize}" != global_mvn ]; then normalized="_${feats_normalize}"
 : "${asr_stats_dir:=${expdir}/asr_stats_${suffix}${perturbed}${normalized}}"
 : "${asr_tag:=$(tag_of "${asr_config}" train)_${suffix}$(tag_of_args "${asr_args}")${perturbed}}"
 : "${asr_exp:=${expdir}/asr_${asr_tag}}"
+packed="${asr_exp}/${asr_exp##*/}_${inference_asr_model%.pth}.zip"
 model_tag="asr_model_${inference_asr_model%.pth}"
 : "${inference_tag:=$(tag_of "${inference_config}" inference)$(tag_of_args "${inference_args}")_${model_tag//\//_}}"
 all_tests=" ${test_sets} "
 if "${eval_valid_set}" && [[ "${all_tests}" != *" ${valid_set} "* ]]; then all_tests+="${valid_set} "; fi
 read -r -a decode_sets <<< "${all_tests}"
+
+if [ -n "${ESPNET_ROOT:-}" ]; then run_checkout; exit 0; fi
 
 for number in $(seq "${stage}" "$(at_most 16 "${stop_stage}")"); do
     run_stage "${number}"

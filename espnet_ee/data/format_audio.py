@@ -1,40 +1,39 @@
 """Format audio (recipe stage 3): any files -> one mono 16-bit file per utterance at one rate.
 
 Utterances that are segments of a recording are cut from it by range, without a copy between. Each
-finished file is written down in ``.formatted``, so that an interrupted run goes on where it
-stopped and a changed source is converted anew.
+finished file is written down in a diary, so that an interrupted run goes on where it stopped and a
+changed source is converted anew. Jobs convert a share each (``--part 1/4``), on as many machines as
+there are; the call without a share does what they left and writes the data directory.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import logging
-import multiprocessing
 import os
+import re
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
 
 import numpy as np
 
 from espnet_ee.data.audio import RATE, Span, encode, read_audio, resample
-from espnet_ee.data.command import count, rate, run_command
-from espnet_ee.data.files import FULL, disk_error, write_bytes_atomic, write_lines_atomic
+from espnet_ee.data.command import rate, run_command
+from espnet_ee.data.files import disk_error, write_bytes_atomic, write_lines_atomic
 from espnet_ee.data.kaldi import DataDir, read_data_dir, write_data_dir
 from espnet_ee.data.speed import read_speeds
+from espnet_ee.data.split_keys import split_evenly
 from espnet_ee.errors import DataError
 
 logger = logging.getLogger(__name__)
 
-CHUNK = (
-    32  # utterances per task: some seconds of work, so that little is lost and little is waited for
-)
-FORMATTED = ".formatted"
+DIARY = ".formatted"  # of a part: .formatted.3
+Part = tuple[int, int]
+Notes = tuple[str, ...]
+Finished = dict[str, tuple[int, Notes]]  # utterance id -> samples, notes
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class Outcome:
     utt_id: str
     num_samples: int = 0
     fingerprint: str = ""
-    notes: tuple[str, ...] = ()
+    notes: Notes = ()
     error: str = ""
 
 
@@ -86,22 +85,30 @@ def convert(job: Job) -> Outcome:
     return Outcome(job.utt_id, len(samples), fingerprint, notes)
 
 
-def convert_all(jobs: Sequence[Job]) -> list[Outcome]:
-    """Convert jobs in order; what was done before the disk filled up is not forgotten."""
-    outcomes = []
-    for job in jobs:
-        try:
-            outcomes.append(convert(job))
-        except OSError as error:
-            if error.errno not in FULL or not outcomes:
-                raise
-            break
-    return outcomes
+def format_part(source: Path, target: Path, *, rate: int, audio_format: str, part: Part) -> None:
+    """Convert a share of ``source``; bad files are left to ``format_audio``, which names them all.
+
+    Args:
+        source: A data directory.
+        target: Where the formatted audio goes.
+        rate: Samples per second.
+        audio_format: flac or wav.
+        part: Number of the share, from 1, and how many there are.
+
+    Raises:
+        DataError: the disk is full. What was finished stays.
+    """
+    data = read_data_dir(source)
+    jobs = _jobs(data, read_speeds(source), target, rate, audio_format)
+    share = split_evenly(jobs, part[1])[part[0] - 1]
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        _convert_missing(share, _finished(target, share), target / f"{DIARY}.{part[0]}")
+    except OSError as error:
+        raise disk_error(error, f"formatting {source}", target) from None
 
 
-def format_audio(
-    source: Path, target: Path, *, rate: int, audio_format: str, num_jobs: int
-) -> dict[str, int]:
+def format_audio(source: Path, target: Path, *, rate: int, audio_format: str) -> dict[str, int]:
     """Write ``target`` as a data directory of formatted audio with ``utt2num_samples``.
 
     Returns:
@@ -112,20 +119,22 @@ def format_audio(
     """
     data = read_data_dir(source)
     jobs = _jobs(data, read_speeds(source), target, rate, audio_format)
-    lengths = _finished(target, jobs)
-    todo = [job for job in jobs if job.utt_id not in lengths]
-    if lengths and todo:
-        logger.info("%s: %d of %d utterances were done before", target, len(lengths), len(jobs))
     try:
         target.mkdir(parents=True, exist_ok=True)
         (target / "wav.scp").unlink(missing_ok=True)
-        outcomes = _run(todo, target / FORMATTED, num_jobs)
+        finished = _finished(target, jobs)
+        outcomes = _convert_missing(jobs, finished, target / DIARY)
         _raise_bad(source, outcomes)
-        lengths |= {outcome.utt_id: outcome.num_samples for outcome in outcomes}
+        finished |= {outcome.utt_id: (outcome.num_samples, outcome.notes) for outcome in outcomes}
+        lengths = {utt_id: num_samples for utt_id, (num_samples, _) in finished.items()}
         _write_target(target, data, jobs, lengths)
     except OSError as error:
         raise disk_error(error, f"formatting {source}", target) from None
-    _report(target, lengths, rate, outcomes)
+    hours = sum(lengths.values()) / rate / 3600
+    logger.info("%s: %d utterances, %.2f hours", target, len(lengths), hours)
+    notes = Counter(note for _, notes in finished.values() for note in notes if note)
+    for note, files in notes.items():
+        logger.info("%s: %s: %d files", target, note, files)
     return lengths
 
 
@@ -142,63 +151,33 @@ def _jobs(
     return jobs
 
 
-def _finished(target: Path, jobs: Sequence[Job]) -> dict[str, int]:
-    """Lengths of the utterances that an earlier run converted from the same source."""
-    diary = target / FORMATTED
-    lines = diary.read_text(encoding="utf-8").split("\n") if diary.exists() else []
-    known = {
-        parts[0]: (parts[1], parts[2]) for line in lines if len(parts := line.split("\t")) == 3
-    }
-    return {
-        job.utt_id: int(known[job.utt_id][0])
-        for job in jobs
-        if job.utt_id in known and known[job.utt_id][1] == job.fingerprint() and job.target.exists()
-    }
+def _finished(target: Path, jobs: Sequence[Job]) -> Finished:
+    """Lengths and notes of what was converted from the same source, by whichever part."""
+    known: dict[tuple[str, str], tuple[int, Notes]] = {}
+    for diary in target.glob(f"{DIARY}*"):
+        for line in diary.read_text(encoding="utf-8").split("\n"):
+            match line.split("\t"):
+                case [utt_id, num_samples, fingerprint, notes]:
+                    known[utt_id, fingerprint] = int(num_samples), tuple(notes.split(";"))
+    found = ((job, known.get((job.utt_id, job.fingerprint()))) for job in jobs)
+    return {job.utt_id: entry for job, entry in found if entry and job.target.exists()}
 
 
-def _run(jobs: Sequence[Job], diary: Path, num_jobs: int) -> list[Outcome]:
-    outcomes: list[Outcome] = []
-    with diary.open("a", encoding="utf-8") as stream:
+def _convert_missing(jobs: Sequence[Job], finished: Finished, diary: Path) -> list[Outcome]:
+    """Convert in order what is not finished, and write it down; a full disk raises OSError."""
+    todo = [job for job in jobs if job.utt_id not in finished]
+    if todo:
+        logger.info("%s: converting %d of %d utterances", diary.parent, len(todo), len(jobs))
+    outcomes = []
+    with diary.open("a", encoding="utf-8", buffering=1) as stream:
         stream.write("\n")  # ends a line that an interrupted run left half written
-        for done in _in_parallel(jobs, num_jobs):
-            _write_down(done, stream)
-            outcomes += done
-    _check_complete(jobs, outcomes)
+        for job in todo:
+            done = convert(job)
+            outcomes.append(done)
+            if not done.error:
+                values = (done.utt_id, done.num_samples, done.fingerprint, ";".join(done.notes))
+                stream.write("\t".join(map(str, values)) + "\n")
     return outcomes
-
-
-def _in_parallel(jobs: Sequence[Job], num_jobs: int) -> Iterator[list[Outcome]]:
-    chunks = [list(chunk) for chunk in _batched(jobs, CHUNK)]
-    if num_jobs == 1 or len(chunks) < 2:
-        yield from map(convert_all, chunks)
-        return
-    context = multiprocessing.get_context("spawn")  # fork is unsafe beside numerical threads
-    with ProcessPoolExecutor(min(num_jobs, len(chunks)), mp_context=context) as pool:
-        futures: list[Future[list[Outcome]]] = [pool.submit(convert_all, c) for c in chunks]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _batched(jobs: Sequence[Job], size: int) -> Iterator[tuple[Job, ...]]:
-    iterator = iter(jobs)
-    while chunk := tuple(itertools.islice(iterator, size)):
-        yield chunk
-
-
-def _write_down(outcomes: Sequence[Outcome], stream: TextIO) -> None:
-    for outcome in outcomes:
-        if not outcome.error:
-            stream.write(f"{outcome.utt_id}\t{outcome.num_samples}\t{outcome.fingerprint}\n")
-    stream.flush()
-
-
-def _check_complete(jobs: Sequence[Job], outcomes: Sequence[Outcome]) -> None:
-    """A chunk cut short means that the disk filled up in its midst."""
-    if len(outcomes) < len(jobs):
-        raise OSError(FULL[0], os.strerror(FULL[0]))
 
 
 def _raise_bad(source: Path, outcomes: Sequence[Outcome]) -> None:
@@ -224,17 +203,12 @@ def _write_target(
     write_data_dir(target, DataDir(wav_scp, data.text, data.utt2spk))
 
 
-def _report(target: Path, lengths: dict[str, int], rate: int, outcomes: Sequence[Outcome]) -> None:
-    hours = sum(lengths.values()) / rate / 3600
-    logger.info(
-        "%s: %d utterances, %.2f hours, %d converted now",
-        target,
-        len(lengths),
-        hours,
-        len(outcomes),
-    )
-    for note, files in Counter(note for o in outcomes for note in o.notes).items():
-        logger.info("%s: %s: %d files", target, note, files)
+def part_of(text: str) -> Part:
+    """``2/4`` as type of an argument: the second of four parts."""
+    found = re.fullmatch(r"([1-9]\d*)/([1-9]\d*)", text)
+    if found is None or int(found[1]) > int(found[2]):
+        raise argparse.ArgumentTypeError(f"want a part like 1/4, got '{text}'")
+    return int(found[1]), int(found[2])
 
 
 def main() -> None:
@@ -243,11 +217,14 @@ def main() -> None:
     parser.add_argument("target", type=Path)
     parser.add_argument("--fs", type=rate, default=RATE, help="Hz; 16k means 16000")
     parser.add_argument("--audio_format", choices=("flac", "wav"), default="flac")
-    parser.add_argument("--nj", type=count, default=1, help="processes")
+    parser.add_argument("--part", type=part_of, help="convert only a share, e.g. 1/4")
     args = parser.parse_args()
-    format_audio(
-        args.source, args.target, rate=args.fs, audio_format=args.audio_format, num_jobs=args.nj
-    )
+    if args.part:
+        format_part(
+            args.source, args.target, rate=args.fs, audio_format=args.audio_format, part=args.part
+        )
+    else:
+        format_audio(args.source, args.target, rate=args.fs, audio_format=args.audio_format)
 
 
 if __name__ == "__main__":

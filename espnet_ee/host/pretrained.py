@@ -29,13 +29,16 @@ def find_model(name: str | Path) -> ModelFiles:
     """The files of an experiment folder, a packed model or a hub's model.
 
     Args:
-        name: A folder with ``config.yaml``, a ``.zip`` of stage 14, or a hub's tag ``USER/MODEL``.
+        name: A folder with ``config.yaml`` (an experiment) or ``meta.yaml`` (a model of a hub, as
+            ``espnet-ee upload`` writes it), a ``.zip`` of stage 14, or a hub's tag ``USER/MODEL``.
 
     Raises:
         ConfigError: There is no such thing, or the hub cannot be asked.
         CheckpointError: The archive is damaged or holds no model.
     """
     path = Path(name)
+    if (path / META).is_file():
+        return _files(path, path)
     if path.is_dir():
         return ModelFiles(path / "config.yaml", find_checkpoint(path))
     if path.is_file():

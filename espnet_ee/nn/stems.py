@@ -16,7 +16,7 @@ from espnet_ee.nn.packed import Packable, PackedConv2d, PackedLinear
 from espnet_ee.nn.positions import Positions
 
 KERNEL, STRIDE = 3, 2
-PIECE = 12  # output frames whose feature maps fit the second cache of a core
+PIECE = 64  # output frames: quickest of 12 to 96 on 1, 5 and 20 s of audio, one core
 
 
 def halve(size: int) -> int:

@@ -94,3 +94,15 @@ def test_statistics_training_and_recognition(folder):
     results = asr(make_waves(SAMPLES), "entropy", -1.5)
     assert [round(result.seconds * SAMPLE_RATE) for result in results] == SAMPLES
     assert all(result.gflops > 0 and result.frames > 0 for result in results)
+
+
+def test_noise_and_rooms_leave_a_waveform(tmp_path):
+    """ESPnet adds them as ``(N, 1)``."""
+    model = make_ssl_model(tmp_path)
+    waves = torch.stack([torch.from_numpy(wave) for wave in make_waves([8000, 8000])]).float()
+    counts = torch.tensor([8000, 7000])
+    with torch.no_grad():
+        expected = model.encoder.stem_frames(waves, counts)
+        found = model.encoder.stem_frames(waves[:, :, None], counts)
+    assert torch.equal(found.hidden, expected.hidden)
+    assert torch.equal(found.lengths, expected.lengths)

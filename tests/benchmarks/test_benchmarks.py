@@ -4,11 +4,20 @@ import csv
 import json
 import math
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
-from benchmarks import batch_exit, data_stages, encoder, harness, train_step, workload
+from benchmarks import (
+    batch_exit,
+    data_stages,
+    encoder,
+    harness,
+    train_step,
+    training_hours,
+    workload,
+)
 from benchmarks.models import DictatedExits, ModelSize, early_exit_model, random_features
 from espnet_ee.decoding.early_exit import decode_until_good
 
@@ -53,6 +62,18 @@ def test_encoder_gives_a_row_for_every_exit(tmp_path, capsys):
         read = list(csv.DictReader(rows))
     assert len(read) == len(peers) + len(shares)
     assert {"table", "ratio", "ratio_min", "time_share_max", "flop_share"} <= read[0].keys()
+
+
+def test_training_hours_follow_from_the_step(tmp_path, capsys):
+    config = Path(__file__).resolve().parents[2] / "conf/train_ee_smoke.yaml"
+    output = tmp_path / "hours.json"
+    training_hours.main([str(config), "--hours", "3", "--quick", "--output", str(output)])
+    (row,) = json.loads(output.read_text())["training_hours"]
+    # 800000 // (5 s x 16000 + 20 labels x 256) utterances of 5 s; two epochs of three hours.
+    assert row["speech_sec"] == 9 * 5
+    assert row["hours"] == pytest.approx(2 * 3 / 45 * row["step_sec"])
+    assert math.isnan(row["peak_gb"])
+    assert "train_ee_smoke" in capsys.readouterr().out
 
 
 def test_batch_exit_gives_a_row_for_every_histogram(tmp_path, capsys, three_exits):

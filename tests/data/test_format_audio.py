@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,11 @@ import pytest
 import soundfile
 
 from espnet_ee.data import files, format_audio
-from espnet_ee.data.format_audio import FORMATTED
+from espnet_ee.data.format_audio import DIARY
 from espnet_ee.data.kaldi import read_data_dir, read_table
 from espnet_ee.errors import DataError
 
-OPTIONS: dict[str, Any] = {"rate": 16_000, "audio_format": "flac", "num_jobs": 1}
+OPTIONS: dict[str, Any] = {"rate": 16_000, "audio_format": "flac"}
 
 
 def run(source: Path, target: Path, **options: Any) -> dict[str, int]:
@@ -69,9 +70,56 @@ def test_formatted_audio_has_the_samples_of_its_source(
     assert {i: int(n) for i, n in table.items()} == lengths
 
 
-def test_processes_change_nothing(make_set: Any, tmp_path: Path) -> None:
-    source = make_set("data", utterances=format_audio.CHUNK + 3, seconds=0.05)
-    assert run(source, tmp_path / "one") == run(source, tmp_path / "two", num_jobs=2)
+def test_parts_by_several_jobs_are_the_whole(
+    make_set: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = make_set("data"), tmp_path / "dump"
+    expected = run(source, tmp_path / "one")
+    soundfile.write(tmp_path / "stereo.wav", np.zeros((8_000, 2)), 16_000)
+    wav_scp = source / "wav.scp"
+    first, last = (lines := wav_scp.read_text().splitlines())[0].split()[0], lines[-1].split()[0]
+    wav_scp.write_text("\n".join([f"{first} {tmp_path}/stereo.wav", *lines[1:]]) + "\n")
+    for part in ((2, 3), (3, 3)):
+        format_audio.format_part(source, target, part=part, **OPTIONS)
+        assert not (target / "wav.scp").exists()
+    converted = count_conversions(monkeypatch)
+    format_audio.format_part(source, target, part=(1, 3), **OPTIONS)
+    assert first in converted and last not in converted
+    before = list(converted)
+    lengths = run(source, target)
+    assert converted == before, "the last call finds everything done"
+    assert lengths == expected | {first: 8_000}
+
+
+def test_notes_of_all_parts_are_counted_in_the_end(
+    make_set: Any, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, target = make_set("data", utterances=2), tmp_path / "dump"
+    for path in read_data_dir(source).wav_scp.values():
+        soundfile.write(path, np.zeros((8_000, 2)), 16_000)
+    caplog.set_level("INFO")
+    format_audio.format_part(source, target, part=(2, 2), **OPTIONS)
+    run(source, target)
+    assert f"{target}: 2 channels mixed down: 2 files" in caplog.text
+
+
+def test_a_part_leaves_bad_files_to_the_call_that_names_them_all(
+    make_set: Any, tmp_path: Path
+) -> None:
+    source, target = make_set("data"), tmp_path / "dump"
+    wavs = read_data_dir(source).wav_scp
+    for utt_id in (min(wavs), max(wavs)):
+        Path(wavs[utt_id]).write_bytes(b"")
+    for number in (1, 2):
+        format_audio.format_part(source, target, part=(number, 2), **OPTIONS)
+    with pytest.raises(DataError, match="2 audio files are bad"):
+        run(source, target)
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/0", "-1/2"])
+def test_a_part_has_a_number_and_a_total(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="want a part like 1/4"):
+        format_audio.part_of(text)
 
 
 def test_a_second_run_converts_nothing(
@@ -108,7 +156,6 @@ def test_another_rate_converts_everything_again(make_set: Any, tmp_path: Path) -
 def test_an_interrupted_run_goes_on_and_never_looks_whole(
     make_set: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(format_audio, "CHUNK", 1)
     source, target = make_set("data"), tmp_path / "dump"
     original = format_audio.convert
 
@@ -129,7 +176,7 @@ def test_an_interrupted_run_goes_on_and_never_looks_whole(
 def test_a_diary_line_cut_short_is_ignored(make_set: Any, tmp_path: Path) -> None:
     source, target = make_set("data"), tmp_path / "dump"
     first = run(source, target)
-    diary = target / FORMATTED
+    diary = target / DIARY
     diary.write_text(diary.read_text()[:-40])
     assert run(source, target) == first
 

@@ -46,7 +46,7 @@ def data(tmp_path: Path, recordings: dict[str, Samples]) -> Path:
 
 
 def run(source: Path, target: Path, **options: Any) -> dict[str, int]:
-    defaults: dict[str, Any] = {"rate": RATE, "audio_format": "flac", "num_jobs": 1}
+    defaults: dict[str, Any] = {"rate": RATE, "audio_format": "flac"}
     return format_audio.format_audio(source, target, **(defaults | options))
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import soundfile
 import torch
+from model_factory import make_args, make_settings
 
 from espnet_ee.errors import ConfigError
 from espnet_ee.host.compat import Reporter, Trainer
@@ -142,3 +145,28 @@ def test_several_gpus_want_a_process_each(ngpu, distributed, fits, monkeypatch):
         with pytest.raises(ConfigError, match="want a process each"):
             EarlyExitTrainer.run(**given)
     assert bool(trained) == fits
+
+
+def test_noise_and_room_responses_reach_training_and_nothing_else(tmp_path):
+    """The options are ESPnet's: noise 20 dB below other noise, a room that answers late."""
+    wave = 0.4 * np.sin(np.arange(8_000) / 5).astype(np.float32)
+    generator = np.random.default_rng(0)
+    soundfile.write(tmp_path / "noise.wav", 0.1 * generator.standard_normal(16_000), 16_000)
+    soundfile.write(tmp_path / "room.wav", np.eye(1, 200, 10).ravel() / 2, 16_000)
+    for name in ("noise", "room"):
+        (tmp_path / f"{name}.scp").write_text(f"{name} {tmp_path}/{name}.wav\n")
+
+    def training_audio(train=True, **changes):
+        args = make_args(tmp_path, make_settings(use_preprocessor=True, **changes))
+        preprocess = EarlyExitASRTask.build_preprocess_fn(args, train)
+        return preprocess("u", {"speech": wave.copy(), "text": "A"})["speech"].reshape(-1)
+
+    noise = {"noise_scp": str(tmp_path / "noise.scp"), "noise_apply_prob": 1.0}
+    room = {"rir_scp": str(tmp_path / "room.scp"), "rir_apply_prob": 1.0}
+    np.testing.assert_array_equal(training_audio(), wave)
+    strong, weak = (
+        ((training_audio(**noise, noise_db_range=snr) - wave) ** 2).mean() for snr in ("20", "40")
+    )
+    assert 10 * np.log10(strong / weak) == pytest.approx(20, abs=0.5)
+    assert np.abs(training_audio(**room) - wave).max() > 0.01
+    np.testing.assert_array_equal(training_audio(train=False, **noise, **room), wave)

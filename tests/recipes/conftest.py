@@ -56,6 +56,10 @@ class Recipe:
             check=False,
         )
 
+    def add_script(self, name: str, text: str) -> None:
+        """A file that can be run; ``name`` counts from the recipe's folder."""
+        write_script(self.folder / name, text)
+
     def succeed(self, *options: str) -> str:
         done = self.run(*options)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +62,7 @@ def test_a_changed_corpus_is_noticed(recipe: Any) -> None:
     shutil.copy(corpus / "1-1-3.flac", corpus / "1-1-0.flac")
     shown = recipe.succeed("--stop_stage", "5")
     assert ran(shown) == {3, 4}
-    assert "dump/raw/org/train: 4 utterances, 0.00 hours, 1 converted now" in shown
+    assert "dump/raw/org/train: converting 1 of 4 utterances" in shown
 
 
 def test_an_interrupted_stage_runs_again_and_leaves_nothing_half(recipe: Any) -> None:
@@ -71,7 +76,7 @@ def test_an_interrupted_stage_runs_again_and_leaves_nothing_half(recipe: Any) ->
     bad.write_bytes(whole)
     shown = recipe.succeed("--stop_stage", "5")
     assert "runs because: interrupted before" in shown
-    assert "dump/raw/org/dev: 4 utterances, 0.00 hours, 1 converted now" in shown
+    assert "dump/raw/org/dev: converting 1 of 4 utterances" in shown
 
 
 def test_full_disk_in_stage_3_is_one_error_and_resumes(recipe: Any) -> None:
@@ -94,7 +99,7 @@ def test_full_disk_in_stage_3_is_one_error_and_resumes(recipe: Any) -> None:
     assert "Traceback" not in done.stderr
     patch.unlink()
     shown = recipe.succeed("--stop_stage", "5")
-    assert "dump/raw/test: 2 of 4 utterances were done before" in shown
+    assert "dump/raw/test: converting 2 of 4 utterances" in shown
 
 
 @pytest.mark.parametrize(
@@ -281,3 +286,84 @@ def test_the_validation_set_is_decoded_whole_and_chooses_thresholds(recipe: Any)
     assert len(decoded.read_text().splitlines()) == 4
     recipe.succeed("--stage", "13", "--stop_stage", "13", *options)
     assert "--dev dev" in (folder / "exp/asr_train_raw_en_char/RESULTS.md").read_text()
+
+
+def test_a_stage_that_outlives_its_killed_run_is_left_alone(recipe: Any) -> None:
+    recipe.succeed("--stop_stage", "11", "--eval_valid_set", "false")
+    options = ("--stop_stage", "12", "--eval_valid_set", "false")
+    hold, decoded = recipe.folder / "hold_1", recipe.folder / "decoded"
+    hold.touch()
+    # One process to kill: that of asr_ee.sh, not those of its jobs.
+    script = (recipe.folder / "run.sh").read_text()
+    recipe.add_script("first.sh", script.replace("./asr_ee.sh", "exec ./asr_ee.sh"))
+    with subprocess.Popen(
+        ["./first.sh", *options],
+        cwd=recipe.folder,
+        env=os.environ | {"PYTHON": str(recipe.folder / "python")},
+        stdout=subprocess.DEVNULL,
+    ) as first:
+        wait_for(lambda: decoded.exists() and len(decoded.read_text().split()) == 2)
+        first.kill()
+    error = recipe.fail(*options)
+    assert "another run is at work on this stage." in error
+    hold.unlink()
+    wait_for(lambda: recipe.run(*options).returncode == 0)
+    assert sorted(decoded.read_text().split()) == ["1", "2"], "what went on is not done twice"
+
+
+def wait_for(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.2)
+
+
+def test_jobs_do_not_outlive_a_run_that_is_killed_with_all_its_commands(recipe: Any) -> None:
+    recipe.succeed("--stop_stage", "11", "--eval_valid_set", "false")
+    hold, decoded = recipe.folder / "hold_1", recipe.folder / "decoded"
+    hold.touch()
+    options = ("--stop_stage", "12", "--eval_valid_set", "false")
+    with subprocess.Popen(
+        ["./run.sh", *options],
+        cwd=recipe.folder,
+        env=os.environ | {"PYTHON": str(recipe.folder / "python")},
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as first:
+        wait_for(lambda: decoded.exists() and len(decoded.read_text().split()) == 2)
+        os.killpg(first.pid, signal.SIGKILL)
+        first.communicate(timeout=10)  # ends when the last that has its standard output ends
+    hold.unlink()
+    recipe.succeed(*options)
+    assert decoded.read_text().split().count("1") == 2, "job 1 was stopped, and ran again"
+
+
+def test_a_training_set_in_parts(recipe: Any) -> None:
+    recipe.succeed("--stop_stage", "11", "--num_splits_asr", "2")
+    exp = recipe.folder / "exp"
+    parts = exp / "asr_stats_raw_en_char/splits2"
+    for name in ("wav.scp", "text", "speech_shape", "text_shape.char"):
+        assert (parts / name / "num_splits").read_text() == "2"
+        assert len((parts / name / "split.1").read_text().splitlines()) == 2
+    called = (exp / "asr_train_raw_en_char/valid.cer_ctc.ave.pth").read_text()
+    assert "--multiple_iterator true" in called
+    assert f"{parts.relative_to(recipe.folder)}/wav.scp,speech,sound" in called
+    error = recipe.fail("--stop_stage", "11", "--asr_tag", "x", "--num_splits_asr", "9")
+    assert "the training set cannot be split." in error and "less than num_splits" in error
+
+
+def test_upload_is_asked_for_and_can_be_tried(recipe: Any) -> None:
+    recipe.succeed("--stop_stage", "11")
+    (recipe.folder / "exp/asr_train_raw_en_char/config.yaml").write_text(
+        "encoder: ee_conformer\ntoken_type: char\ntoken_list: [a]\n"
+    )
+    options = ("--stage", "14", "--skip_packing", "false", "--skip_upload_hf", "false")
+    assert "--hf_repo is not set." in recipe.fail(*options)
+    shown = recipe.succeed(*options, "--hf_repo", "me/model", "--hf_dry_run", "true")
+    assert "is what would be sent to me/model" in shown
+    card = (
+        recipe.folder
+        / "exp/asr_train_raw_en_char/asr_train_raw_en_char_valid.cer_ctc.ave/README.md"
+    )
+    assert "language: en" in card.read_text()
+    assert "Stage 16: skipped (--skip_upload_hf leaves it out)" in recipe.succeed("--stage", "16")

@@ -96,7 +96,7 @@ def test_a_second_run_rests_and_changed_segments_are_cut_again(tedlium: Any) -> 
     assert shown.count("done before, skipped") == 3  # stage 1, and stage 3 of dev and test
     assert "data/train/segments changed" in shown
     assert "data/train_sp/segments changed" in shown
-    assert "dump/raw/org/train_sp: 6 utterances, 0.01 hours, 2 converted now" in shown
+    assert "dump/raw/org/train_sp: converting 2 of 6 utterances" in shown
 
 
 def test_the_split_belongs_to_stage_1(tedlium: Any) -> None:

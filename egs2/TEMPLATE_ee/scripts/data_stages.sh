@@ -61,10 +61,23 @@ stage_3() {
         begin 3 "$(org_of "${set}")/.done.3" --option "fs=${fs}" --option "audio_format=${audio_format}" \
             --input "data/${set}"/{text,utt2spk} "${optional[@]}" --audio "data/${set}/wav.scp" \
             --output "$(org_of "${set}")/wav.scp" || continue
-        py espnet_ee.data.format_audio "data/${set}" "$(org_of "${set}")" \
-            --fs "${fs}" --audio_format "${audio_format}" --nj "${nj}"
+        format_set "${set}"
         finish
     done
+}
+
+# format_set SET: by as many jobs as have work for some seconds each; the last call does what they left
+format_set() {
+    local source="data/$1" target jobs command
+    target=$(org_of "$1")
+    command=(espnet_ee.data.format_audio "${source}" "${target}" --fs "${fs}" --audio_format "${audio_format}")
+    jobs=$(at_most "${nj}" $(($(wc -l < "${source}/text") / 32)))
+    if [ "${jobs}" -gt 1 ]; then
+        log "Stage 3: $1: log in ${target}/logdir/format_audio.*.log"
+        OMP_NUM_THREADS=1 ${train_cmd} --name "format_$1" "JOB=1:${jobs}" "${target}/logdir/format_audio.JOB.log" \
+            "${PYTHON}" -m "${command[@]}" --part "JOB/${jobs}"
+    fi
+    py "${command[@]}"
 }
 
 # Reads dump/raw/org/<set>; writes dump/raw/<set> without what is too long, too short or without text.

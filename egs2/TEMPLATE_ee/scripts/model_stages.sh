@@ -2,7 +2,7 @@
 # Stages 10 to 14: statistics, training, decoding, scoring, packing.
 # shellcheck disable=SC2154  # variables are those of asr_ee.sh
 
-# Options that stages 10 and 11 share, in the array common.
+# training_options TRAIN: options that stages 10 and 11 share, in the array common; TRAIN holds wav.scp and text
 training_options() {
     require asr_config
     local train="${data_feats}/${train_set}" valid="${data_feats}/${valid_set}" overrules
@@ -10,8 +10,8 @@ training_options() {
     common=(
         --config "${asr_config}" --use_preprocessor true --frontend_conf "fs=${fs}"
         --token_type "${token_type}" --token_list "${token_list}" --bpemodel "${bpemodel}"
-        --train_data_path_and_name_and_type "${train}/wav.scp,speech,sound"
-        --train_data_path_and_name_and_type "${train}/text,text,text"
+        --train_data_path_and_name_and_type "$1/wav.scp,speech,sound"
+        --train_data_path_and_name_and_type "$1/text,text,text"
         --valid_data_path_and_name_and_type "${valid}/wav.scp,speech,sound"
         --valid_data_path_and_name_and_type "${valid}/text,text,text"
         "${overrules[@]}")
@@ -38,7 +38,7 @@ statistics_args() {
 # Reads dump/raw; writes shapes and feature statistics to asr_stats_dir.
 stage_10() {
     local common inputs
-    training_options
+    training_options "${data_feats}/${train_set}"
     begin 10 "${asr_stats_dir}/.done.10" --option "asr_args=$(statistics_args)" \
         --config "${asr_config}:${statistics_prefixes}" "${inputs[@]}" \
         --output "${asr_stats_dir}"/{train,valid}/speech_shape || return 0
@@ -75,12 +75,12 @@ aggregate_statistics() {
     rm -r "${new}"
 }
 
-# Options of stage 11 alone, added to the array common.
+# model_options SHAPES: options of stage 11 alone, added to the array common
 model_options() {
     local stats="${asr_stats_dir}"
     common+=(
-        --train_shape_file "${stats}/train/speech_shape"
-        --train_shape_file "${stats}/train/text_shape.${token_type}"
+        --train_shape_file "$1/speech_shape"
+        --train_shape_file "$1/text_shape.${token_type}"
         --valid_shape_file "${stats}/valid/speech_shape"
         --valid_shape_file "${stats}/valid/text_shape.${token_type}"
         --fold_length "${asr_speech_fold_length}" --fold_length "${asr_text_fold_length}"
@@ -97,16 +97,34 @@ model_options() {
         inputs+=(--option "${name}=${!name}")
     done
     if [ -n "${pretrained_model}" ]; then inputs+=(--stat "${pretrained_model%%:*}"); fi
+    if [ "${num_splits_asr}" -gt 1 ]; then
+        common+=(--multiple_iterator true)
+        inputs+=(--option "num_splits_asr=${num_splits_asr}")
+    fi
+}
+
+# split_training_set TARGET: every epoch then reads part after part, so that one part's lists are in memory
+split_training_set() {
+    log "Stage 11: training set in ${num_splits_asr} parts, ${1}"
+    py espnet2.bin.split_scps --num_splits "${num_splits_asr}" --output_dir "$1" \
+        --scps "${data_feats}/${train_set}"/{wav.scp,text} \
+        "${asr_stats_dir}/train"/{speech_shape,"text_shape.${token_type}"} > "${asr_exp}/split.log" 2>&1 ||
+        die "the training set cannot be split." "$(tail -n 1 "${asr_exp}/split.log")" "" "a smaller --num_splits_asr"
 }
 
 # Reads dump/raw and asr_stats_dir; writes the model to asr_exp. Resumes the same training from checkpoint.pth.
 stage_11() {
-    local common inputs
-    training_options
-    model_options
+    local common inputs train="${data_feats}/${train_set}" shapes="${asr_stats_dir}/train"
+    if [ "${num_splits_asr}" -gt 1 ]; then
+        train="${asr_stats_dir}/splits${num_splits_asr}"
+        shapes="${train}"
+    fi
+    training_options "${train}"
+    model_options "${shapes}"
     begin 11 "${asr_exp}/.done.11" --config "${asr_config}:" "${inputs[@]}" \
         --resumes "${asr_exp}/checkpoint.pth" --output "${asr_exp}/config.yaml" || return 0
     write_run_sh "${asr_exp}" 11
+    if [ "${num_splits_asr}" -gt 1 ]; then split_training_set "${train}"; fi
     log "Stage 11: log in ${asr_exp}/train.log; curves: tensorboard --logdir ${asr_exp}/tensorboard"
     tail --pid=$$ -n 0 -F "${asr_exp}/train.log" > >(epoch_lines) 2> /dev/null &
     follower=$!
@@ -176,7 +194,7 @@ stage_13() {
 
 # Reads the model; writes one zip file that ESPnet's tools take, and that needs espnet_ee to be imported.
 stage_14() {
-    local file options=() model="${asr_exp}/${inference_asr_model}" packed="${asr_exp}/${asr_exp##*/}_${inference_asr_model%.pth}.zip"
+    local file options=() model="${asr_exp}/${inference_asr_model}"
     if [ ! -f "${model}" ]; then die "there is no model to pack." "${model}" "" "run stage 11"; fi
     for file in "${token_list}" "${bpemodel}" "${asr_stats_dir}/train/feats_stats.npz" "${asr_exp}/RESULTS.md"; do
         if [ -f "${file}" ]; then options+=(--option "${file}"); fi
@@ -184,4 +202,14 @@ stage_14() {
     py espnet2.bin.pack asr --asr_train_config "${asr_exp}/config.yaml" \
         --asr_model_file "${model}" "${options[@]}" --outpath "${packed}"
     log "Stage 14: ${packed}"
+}
+
+# Reads the packed model; writes the folder of the same name, with a card, and sends it to the hub.
+stage_16() {
+    local options=()
+    if [ -z "${hf_repo}" ]; then die "--hf_repo is not set." "" "--hf_repo USER/NAME"; fi
+    if [ ! -f "${packed}" ]; then die "there is no packed model." "${packed}" "" "run stage 14: --skip_packing false"; fi
+    if "${hf_dry_run}"; then options+=(--dry-run); fi
+    if [ "${lang}" != noinfo ]; then options+=(--language "${lang}"); fi
+    py espnet_ee.bin.main upload "${packed}" --repo "${hf_repo}" "${options[@]}"
 }

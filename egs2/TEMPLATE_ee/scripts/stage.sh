@@ -4,7 +4,8 @@
 
 declare -A stage_names=(
     [1]="data preparation" [2]="speed perturbation" [3]="format audio" [4]="filter by length"
-    [5]="tokens" [10]="collect statistics" [11]="training" [12]="decoding" [13]="scoring" [14]="pack")
+    [5]="tokens" [10]="collect statistics" [11]="training" [12]="decoding" [13]="scoring" [14]="pack"
+    [16]="upload")
 
 # left_out NUMBER: prints the option that leaves the stage out, if there is one
 left_out() {
@@ -14,6 +15,7 @@ left_out() {
         10 | 11) if "${skip_train}"; then echo "--skip_train"; fi ;;
         12 | 13) if "${skip_eval}"; then echo "--skip_eval"; fi ;;
         14) if "${skip_packing}"; then echo "--skip_packing"; fi ;;
+        16) if "${skip_upload_hf}"; then echo "--skip_upload_hf"; fi ;;
     esac
 }
 
@@ -23,7 +25,6 @@ run_stage() {
     case "$1" in
         [6-9]) log "Stage $1: skipped (language models come later)" ;;
         15) log "Stage 15: skipped (export comes later)" ;;
-        16) log "Stage 16: skipped (upload comes later)" ;;
         *)
             if [ -n "${why}" ]; then log "Stage $1: skipped (${why} leaves it out)"; return 0; fi
             log "Stage $1: ${stage_names[$1]}"
@@ -40,17 +41,28 @@ begin() {
     local number="$1" code=0 force=()
     marker="$2"
     shift 2
+    refuse_company
     if "${stage_asked}" && [ "${number}" -eq "${stage}" ]; then force=(--force); fi
     py espnet_ee.data.done "${marker}" "$@" "${force[@]}" || code=$?
     case "${code}" in
         0) log "Stage ${number}: done before, skipped (${marker})"; return 1 ;;
-        3) return 0 ;;
+        3) exec {lock}< "${marker}.started"; flock "${lock}"; return 0 ;;
         *) exit "${code}" ;;
     esac
 }
 
 # finish: the stage that began last has ended well
-finish() { mv "${marker}.started" "${marker}"; }
+finish() { mv "${marker}.started" "${marker}"; exec {lock}<&-; }
+
+# refuse_company: whatever a stage starts holds its lock too, so also what outlives a killed run.sh
+refuse_company() {
+    local started
+    if [ ! -f "${marker}.started" ]; then return 0; fi
+    exec {started}< "${marker}.started"
+    flock --nonblock "${started}" || die "another run is at work on this stage." "${marker}.started is locked" \
+        "one run at a time" "wait for it, or find and stop it: fuser -v ${marker}.started"
+    exec {started}<&-
+}
 
 # write_run_sh FOLDER NUMBER: a script that runs this stage again, and no other
 write_run_sh() {

@@ -4,6 +4,7 @@ import concurrent.futures
 import contextlib
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import time
@@ -12,6 +13,8 @@ from pathlib import Path
 import jobs
 
 running = set()
+# A job does not outlive the script, however that ended.
+TIED = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
 
 
 def run_all(call, places, argv_of):
@@ -48,7 +51,7 @@ def _run(argv, line, log):
         stream.write(f"# {line}\n# Started at {time.ctime(started)}\n#\n")
         stream.flush()
         job = subprocess.Popen(
-            argv,
+            [*TIED, *argv],
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT,
