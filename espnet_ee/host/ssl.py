@@ -165,7 +165,7 @@ class EarlyExitSSLEncoder(EarlyExitEncoder):
         return self
 
     def stem_frames(self, features: Tensor, lengths: Tensor) -> Frames:
-        """Everything before block 1: ``(B, N[, C])`` samples, ``(B,)`` counts of them, to frames.
+        """Everything before block 1: ``(B, N[, 1])`` samples, ``(B,)`` counts of them, to frames.
 
         The CNN sees one utterance at a time: group normalisation averages over time, and would
         average over the padding that other utterances bring.
@@ -175,8 +175,8 @@ class EarlyExitSSLEncoder(EarlyExitEncoder):
             ConfigError: Training would start from random weights though there is a checkpoint.
         """
         self._check_weights()
-        if features.dim() == 3:  # ESPnet's added noise and rooms leave (B, N, channels)
-            features = features.mean(-1)
+        if features.dim() == 3 and features.shape[2] == 1:  # ESPnet's added noise and rooms
+            features = features[:, :, 0]
         _check_samples(features, lengths, self.min_feature_frames)
         rows = [self._convolve(row[:n]) for row, n in zip(features, lengths.tolist(), strict=True)]
         counts = torch.tensor([len(row) for row in rows], device=lengths.device)

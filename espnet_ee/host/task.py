@@ -10,9 +10,11 @@ from typing import Any
 import torch
 import yaml
 
+from espnet_ee.data.audio import RATE
 from espnet_ee.errors import ConfigError
 from espnet_ee.host import registry
 from espnet_ee.host.compat import ASRTask, Reporter, Trainer, average_nbest_models
+from espnet_ee.host.costing import sample_rate_of
 from espnet_ee.host.learning_rates import parse_scales, scale_learning_rates
 from espnet_ee.host.model import EarlyExitASRModel
 from espnet_ee.nn.onednn import widen_primitive_cache
@@ -139,8 +141,12 @@ class EarlyExitASRTask(ASRTask):
 
         Raises:
             CheckpointError: The pre-trained checkpoint is missing, damaged or of another network.
+            ConfigError: A network of the waveform is to read another rate than it was made for.
         """
+        rate = sample_rate_of(args)  # ESPnet forgets it where there is no front-end
         model = super().build_model(args)
+        if isinstance(model, EarlyExitASRModel) and model.encoder.reads_samples:
+            _check_rate(rate)
         goes_on = args.resume and (Path(args.output_dir) / "checkpoint.pth").exists()
         trains = not (goes_on or args.collect_stats or args.dry_run)
         if isinstance(model, EarlyExitASRModel) and trains:
@@ -159,6 +165,16 @@ class EarlyExitASRTask(ASRTask):
         widen_primitive_cache()
         torch.set_float32_matmul_precision(args.float32_matmul_precision)
         super().main_worker(args)
+
+
+def _check_rate(rate: int) -> None:
+    if rate != RATE:
+        raise ConfigError(
+            "HuBERT, wav2vec 2.0 and WavLM hear another sampling rate.",
+            got=f"{rate} Hz",
+            want=f"{RATE} Hz",
+            fix="--fs 16k: stage 3 resamples",
+        )
 
 
 def check_config_keys(parser: argparse.ArgumentParser, cmd: Sequence[str] | None) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from espnet_ee.nn.packed import Packable, PackedLinear
+from espnet_ee.nn.packed import Packable, PackedLinear, project
 
 # Query frames per score matrix: 20 s behind a 4x stem, so that common utterances take one.
 QUERY_CHUNK = 512
@@ -35,20 +35,27 @@ class SelfAttention(nn.Module, Packable):
         self.linear_out = nn.Linear(width, width)
         self._packed: PackedLinear | None = None
 
-    def forward(self, frames: Tensor, distances: Tensor | None, padding: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        frames: Tensor,
+        distances: Tensor | None,
+        padding: Tensor | None,
+        onto: Tensor | None = None,
+    ) -> Tensor:
         """Attend over real frames.
 
         Args:
             frames: ``(B, T, D)``.
             distances: Ignored here; ``(2T-1, D)`` in the relative variant.
             padding: ``(B, T)`` bool, true on padding, or None without padding.
+            onto: As in ``project``.
 
         Returns:
             ``(B, T, D)``.
         """
         query, key, value = self._project(frames)
         mask = None if padding is None else ~padding[:, None, None, :]
-        return self._join_heads(self._mix(query, key, value, mask))
+        return self._join_heads(self._mix(query, key, value, mask), onto)
 
     def pack(self) -> None:
         """See ``Packable``: queries, keys and values are one product."""
@@ -75,9 +82,9 @@ class SelfAttention(nn.Module, Packable):
         dropout = self.dropout_rate if self.training else 0.0
         return scaled_dot_product_attention(query, key, value, mask, dropout)
 
-    def _join_heads(self, mixed: Tensor) -> Tensor:
+    def _join_heads(self, mixed: Tensor, onto: Tensor | None) -> Tensor:
         """``(B, H, T, D/H)`` to ``(B, T, D)``."""
-        return self.linear_out(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        return project(self.linear_out, mixed.transpose(1, 2).flatten(2), onto)
 
 
 class RelativeSelfAttention(SelfAttention):
@@ -96,7 +103,13 @@ class RelativeSelfAttention(SelfAttention):
         nn.init.xavier_uniform_(self.pos_bias_u)
         nn.init.xavier_uniform_(self.pos_bias_v)
 
-    def forward(self, frames: Tensor, distances: Tensor | None, padding: Tensor | None) -> Tensor:
+    def forward(
+        self,
+        frames: Tensor,
+        distances: Tensor | None,
+        padding: Tensor | None,
+        onto: Tensor | None = None,
+    ) -> Tensor:
         """As the base class, with ``distances`` ``(2T-1, D)`` required."""
         assert distances is not None
         query, key, value = self._project(frames)
@@ -110,7 +123,7 @@ class RelativeSelfAttention(SelfAttention):
             if padding is not None:
                 bias = bias.masked_fill(padding[:, None, None, :], -torch.inf)
             mixed.append(self._mix(to_content[:, :, start:end], key, value, bias))
-        return self._join_heads(torch.cat(mixed, dim=2) if len(mixed) > 1 else mixed[0])
+        return self._join_heads(torch.cat(mixed, dim=2) if len(mixed) > 1 else mixed[0], onto)
 
     def pack(self) -> None:
         """See ``Packable``: positions are projected once."""

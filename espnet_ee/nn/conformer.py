@@ -12,6 +12,10 @@ from espnet_ee.nn.attention import RelativeSelfAttention, SelfAttention
 from espnet_ee.nn.block import Block
 from espnet_ee.nn.convolution import ConvolutionModule
 from espnet_ee.nn.feed_forward import ACTIVATIONS, FeedForward, layer_norm
+from espnet_ee.nn.packed import Packable
+
+# A branch of ``(B, T, D)``; the second argument as in ``project``.
+Branch = Callable[[Tensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class BlockOptions:
     stochastic_depth_rate: float = 0.0
 
 
-class ConformerBlock(Block):
+class ConformerBlock(Block, Packable):
     """Half feed-forward, self-attention, convolution, half feed-forward, each with a residual."""
 
     def __init__(self, options: BlockOptions) -> None:
@@ -57,6 +61,15 @@ class ConformerBlock(Block):
         if options.concat_after:
             self.concat_linear = nn.Linear(2 * width, width)
         self.dropout = nn.Dropout(dropout)
+        self._adds_in_products = False
+
+    def pack(self) -> None:
+        """See ``Packable``: the last product of each branch adds to what goes past it."""
+        if self.options.normalize_before and not self.options.concat_after:
+            self.feed_forward.pack_to_add(self._half)
+            if self.feed_forward_macaron is not None:
+                self.feed_forward_macaron.pack_to_add(self._half)
+            self._adds_in_products = True
 
     def forward(self, frames: Tensor, distances: Tensor | None, padding: Tensor | None) -> Tensor:
         """As ``Block.forward``."""
@@ -65,18 +78,20 @@ class ConformerBlock(Block):
             return frames
         keep_scale = 1.0 / (1.0 - rate)  # keeps the expected residual of a skipped block
 
-        half = 0.5 if self.feed_forward_macaron is not None else 1.0
         if self.feed_forward_macaron is not None:
             frames = self._residual(
-                frames, self.norm_ff_macaron, self.feed_forward_macaron, half * keep_scale
+                frames, self.norm_ff_macaron, self.feed_forward_macaron, self._half * keep_scale
             )
         frames = self._attention(frames, distances, padding, keep_scale)
         if self.conv_module is not None:
             module = self.conv_module
             frames = self._residual(
-                frames, self.norm_conv, lambda normal: module(normal, padding), keep_scale
+                frames,
+                self.norm_conv,
+                lambda normal, onto: module(normal, padding, onto),
+                keep_scale,
             )
-        frames = self._residual(frames, self.norm_ff, self.feed_forward, half * keep_scale)
+        frames = self._residual(frames, self.norm_ff, self.feed_forward, self._half * keep_scale)
         return self.norm_final(frames) if self.conv_module is not None else frames
 
     def flops(self, frames: int) -> int:
@@ -90,6 +105,11 @@ class ConformerBlock(Block):
             total += 2 * 2 * frames * self.options.output_size**2
         return total
 
+    @property
+    def _half(self) -> float:
+        """The weight of each of two feed-forward layers; of a single one, 1."""
+        return 0.5 if self.feed_forward_macaron is not None else 1.0
+
     def _feed_forward(self) -> FeedForward:
         options = self.options
         activation = ACTIVATIONS[options.activation_type]()
@@ -97,20 +117,20 @@ class ConformerBlock(Block):
             options.output_size, options.linear_units, options.dropout_rate, activation
         )
 
-    def _residual(
-        self, frames: Tensor, norm: nn.Module, branch: Callable[[Tensor], Tensor], scale: float
-    ) -> Tensor:
+    def _residual(self, frames: Tensor, norm: nn.Module, branch: Branch, scale: float) -> Tensor:
+        if self._adds_in_products:
+            return branch(norm(frames), frames)
         if self.options.normalize_before:
-            update = self.dropout(branch(norm(frames)))
+            update = self.dropout(branch(norm(frames), None))
             return frames.add(update, alpha=scale)
-        out: Tensor = norm(frames.add(self.dropout(branch(frames)), alpha=scale))
+        out: Tensor = norm(frames.add(self.dropout(branch(frames, None)), alpha=scale))
         return out
 
     def _attention(
         self, frames: Tensor, distances: Tensor | None, padding: Tensor | None, scale: float
     ) -> Tensor:
-        def attend(normal: Tensor) -> Tensor:
-            mixed: Tensor = self.self_attn(normal, distances, padding)
+        def attend(normal: Tensor, onto: Tensor | None) -> Tensor:
+            mixed: Tensor = self.self_attn(normal, distances, padding, onto)
             if self.options.concat_after:
                 mixed = self.concat_linear(torch.cat((normal, mixed), dim=-1))
             return mixed
@@ -118,6 +138,6 @@ class ConformerBlock(Block):
         if self.options.concat_after:
             # ESPnet applies no dropout on this branch.
             normal = self.norm_mha(frames) if self.options.normalize_before else frames
-            out = frames.add(attend(normal), alpha=scale)
+            out = frames.add(attend(normal, None), alpha=scale)
             return out if self.options.normalize_before else self.norm_mha(out)
         return self._residual(frames, self.norm_mha, attend, scale)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from espnet_ee.nn.packed import PointwiseConv
+from espnet_ee.nn.packed import PointwiseConv, project
 
 
 class MaskedBatchNorm(nn.BatchNorm1d):
@@ -75,13 +75,13 @@ class ConvolutionModule(nn.Module):
         self.pointwise_conv2 = PointwiseConv(width, width)
         self.activation = activation
 
-    def forward(self, frames: Tensor, padding: Tensor | None) -> Tensor:
-        """``(B, T, D)`` to ``(B, T, D)``; ``padding`` is ``(B, T)`` bool or None."""
+    def forward(self, frames: Tensor, padding: Tensor | None, onto: Tensor | None = None) -> Tensor:
+        """``(B, T, D)`` to ``(B, T, D)``; ``padding`` is ``(B, T)`` bool; ``onto``: ``project``."""
         gated = functional.glu(self.pointwise_conv1(frames), dim=-1)
         if padding is not None:
             gated = gated.masked_fill(padding[:, :, None], 0.0)
         mixed = self.activation(self.norm(self.depthwise_conv(gated), padding))
-        return self.pointwise_conv2(mixed)  # type: ignore[no-any-return]
+        return project(self.pointwise_conv2, mixed, onto)
 
     def flops(self, frames: int) -> int:
         """FLOPs for one utterance of ``frames`` frames (1 MAC = 2 FLOPs)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from espnet_ee.nn.packed import FUSED, Packable, PackedLinear
+from espnet_ee.nn.packed import FUSED, Packable, PackedLinear, project
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "swish": nn.SiLU,
@@ -29,13 +29,13 @@ class FeedForward(nn.Module, Packable):
     def __init__(self, width: int, units: int, dropout_rate: float, activation: nn.Module) -> None:
         super().__init__()
         self.w_1: nn.Linear | PackedLinear = nn.Linear(width, units)
-        self.w_2 = nn.Linear(units, width)
+        self.w_2: nn.Linear | PackedLinear = nn.Linear(units, width)
         self.dropout = nn.Dropout(dropout_rate)
         self.activation = activation
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """``(B, T, D)`` to ``(B, T, D)``."""
-        return self.w_2(self.dropout(self.activation(self.w_1(frames))))  # type: ignore[no-any-return]
+    def forward(self, frames: Tensor, onto: Tensor | None = None) -> Tensor:
+        """``(B, T, D)`` to ``(B, T, D)``; ``onto`` as in ``project``."""
+        return project(self.w_2, self.dropout(self.activation(self.w_1(frames))), onto)
 
     def pack(self) -> None:
         """See ``Packable``: the activation joins the product before it."""
@@ -43,6 +43,11 @@ class FeedForward(nn.Module, Packable):
         if fused is not None and isinstance(self.w_1, nn.Linear):
             self.w_1 = PackedLinear(self.w_1.weight, self.w_1.bias, fused)
             self.activation = nn.Identity()
+
+    def pack_to_add(self, scale: float) -> None:
+        """Pack the last layer so that ``scale`` times its output is added to ``onto``."""
+        assert isinstance(self.w_2, nn.Linear)
+        self.w_2 = PackedLinear(scale * self.w_2.weight, scale * self.w_2.bias)
 
     def flops(self, frames: int) -> int:
         """FLOPs for one utterance of ``frames`` frames (1 MAC = 2 FLOPs)."""

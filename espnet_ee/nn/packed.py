@@ -54,12 +54,21 @@ class PackedLinear(nn.Module):
                 weight.detach().contiguous(), rows
             )
 
-    def forward(self, frames: Tensor) -> Tensor:
-        """``(..., D_in)`` to ``(..., D_out)``."""
-        out: Tensor = torch.ops.mkldnn._linear_pointwise(
-            frames, self._packed, self._bias, self._activation, [], ""
-        )
+    def forward(self, frames: Tensor, onto: Tensor | None = None) -> Tensor:
+        """``(..., D_in)`` to ``(..., D_out)``, added to ``onto``, of the latter shape, if given."""
+        product = torch.ops.mkldnn._linear_pointwise
+        weights = (self._packed, self._bias)
+        if onto is not None:
+            summed: Tensor = product.binary(frames, onto, *weights, "add")
+            return summed
+        out: Tensor = product(frames, *weights, self._activation, [], "")
         return out
+
+
+def project(linear: nn.Module, frames: Tensor, onto: Tensor | None) -> Tensor:
+    """The last layer of a branch; a packed one adds its output to ``onto`` in passing."""
+    out: Tensor = linear(frames) if onto is None else linear(frames, onto)
+    return out
 
 
 class PackedConv2d(nn.Module):

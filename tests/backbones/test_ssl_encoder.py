@@ -277,3 +277,9 @@ def test_the_cost_command(tmp_path, capsys):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(vars(args)))
     assert main(["cost", str(tmp_path / "config.yaml")]) == 0
     assert "counted from the waveform" in capsys.readouterr().out
+
+
+def test_another_sampling_rate_is_refused(tmp_path):
+    settings = ssl_settings() | {"frontend_conf": {"fs": "8k"}}
+    with pytest.raises(ConfigError, match=r"(?s)another sampling rate.*8000 Hz.*--fs 16k"):
+        EarlyExitASRTask.build_model(make_args(tmp_path, settings))

@@ -57,7 +57,7 @@ def run(recipe: Path) -> dict[int, float]:
         for line in process.stdout:
             shown.append(line)
             if found := BEGINS.search(line):
-                began[int(found[1])] = time.monotonic()
+                began.setdefault(int(found[1]), time.monotonic())
     if process.returncode:
         sys.exit("".join(shown[-40:]) + f"exit code {process.returncode}, want 0")
     ends = [*list(began.values())[1:], time.monotonic()]
