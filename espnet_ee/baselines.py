@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from espnet_ee.replay import LAYER, OperatingPoint, ScoredSet, operating_point, sweep
+from espnet_ee.replay import OperatingPoint, operating_point, sweep
+from espnet_ee.scored_set import LAYER, ScoredSet
 from espnet_ee.scoring import IntArray
 
 SAFE_ORACLE = "safe oracle"

@@ -14,7 +14,8 @@ from espnet_ee.baselines import (
     safe_oracle,
     safe_picks,
 )
-from espnet_ee.replay import operating_point, score_set
+from espnet_ee.replay import operating_point
+from espnet_ee.scored_set import score_set
 
 SEEDS = range(8)
 

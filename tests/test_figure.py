@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from record_factory import make_record
 
 from espnet_ee.errors import ConfigError
-from espnet_ee.replay import score_set
 from espnet_ee.report import figure
 from espnet_ee.report.labels import Label, place_labels
+from espnet_ee.scored_set import score_set
 
 POLICIES = ("entropy", "confidence")
 

@@ -10,16 +10,8 @@ from record_factory import make_record, table_record
 
 from espnet_ee.errors import ConfigError, DataError
 from espnet_ee.records import RecordedPolicy
-from espnet_ee.replay import (
-    first_exit,
-    policy_scores,
-    pool,
-    replay,
-    score_set,
-    stop_gflops,
-    sweep,
-    threshold_grid,
-)
+from espnet_ee.replay import first_exit, replay, stop_gflops, sweep, threshold_grid
+from espnet_ee.scored_set import policy_scores, pool, score_set
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -18,11 +18,11 @@ from espnet_ee.baselines import fixed_exits
 from espnet_ee.bin import merge_records, report, sweep
 from espnet_ee.errors import ConfigError, DataError
 from espnet_ee.records import read_record
-from espnet_ee.replay import score_set
 from espnet_ee.report import provenance
 from espnet_ee.report.choice import EXCESS_TARGETS, cheapest, choose
 from espnet_ee.report.experiment import load_experiment
 from espnet_ee.report.results import results_text
+from espnet_ee.scored_set import score_set
 
 SETS = {"dev": 1.0, "test_clean": 1.0, "test_noisy": 2.0}
 

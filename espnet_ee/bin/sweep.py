@@ -11,9 +11,9 @@ from pathlib import Path
 from espnet_ee.data.kaldi import read_table
 from espnet_ee.errors import ConfigError, DataError
 from espnet_ee.records import Record, read_record
-from espnet_ee.replay import LAYER, score_set
 from espnet_ee.report.files import write_text
 from espnet_ee.report.sweeps import FORMATS, Sweep, run_sweep, sweeps_text
+from espnet_ee.scored_set import LAYER, score_set
 from espnet_ee.scoring import check_covered
 
 

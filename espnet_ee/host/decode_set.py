@@ -15,7 +15,8 @@ from espnet_ee.data.kaldi import read_table, some
 from espnet_ee.errors import DataError
 from espnet_ee.host.compat import DatadirWriter, espnet_version
 from espnet_ee.host.feeding import Feeder
-from espnet_ee.host.inference import AllExits, EarlyExitSpeech2Text
+from espnet_ee.host.inference import EarlyExitSpeech2Text
+from espnet_ee.host.recognition import AllExits
 from espnet_ee.policies import ExitPolicy, build_policy, policy_names
 from espnet_ee.precision import precision_note
 from espnet_ee.records import (
@@ -26,7 +27,8 @@ from espnet_ee.records import (
     RecordWriter,
     UtteranceRecord,
 )
-from espnet_ee.replay import LAYER, first_exit
+from espnet_ee.replay import first_exit
+from espnet_ee.scored_set import LAYER
 from espnet_ee.version import __version__
 
 # The stem's cost per second hardly depends on the length; a fixed one lets parallel jobs agree.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,11 @@ from espnet_ee.batching import length_sorted_batches
 from espnet_ee.cost import CostModel, UtteranceCost
 from espnet_ee.decoding.early_exit import (
     Decision,
-    ScoredExit,
     decode_all,
     decode_until_good,
     speak_greedily,
 )
 from espnet_ee.decoding.hypothesis import Speaker
-from espnet_ee.errors import DataError
 from espnet_ee.heads import num_parameters
 from espnet_ee.host.attention_decoding import AttentionSpeaker, BeamOptions
 from espnet_ee.host.checkpoint import (
@@ -33,51 +30,15 @@ from espnet_ee.host.checkpoint import (
 from espnet_ee.host.compat import TokenIDConverter, build_tokenizer
 from espnet_ee.host.costing import cost_model_of, log_mel_of, reference_cost, sample_rate_of
 from espnet_ee.host.pretrained import find_model
+from espnet_ee.host.recognition import AllExits, Recognition
+from espnet_ee.host.waves import Wave, check_wave
 from espnet_ee.nn.onednn import widen_primitive_cache
 from espnet_ee.nn.packed import pack_for_inference
 from espnet_ee.policies import ExitPolicy, build_policy, policy_names
 from espnet_ee.record_format import GREEDY
 from espnet_ee.walk import Batch
 
-Wave = np.ndarray | Tensor
 MAX_PADDED_SEC = 600.0  # of audio in a batch, padding included; bounds memory
-
-
-@dataclass(frozen=True)
-class Recognition:
-    """What one utterance said, and where it stopped.
-
-    Attributes:
-        text: Words.
-        tokens: Token ids.
-        exit_index: Counts exits from 0.
-        layer: Counts blocks from 1.
-        score: The policy's score at that exit, in its unit.
-        gflops: Cost from the waveform on.
-        seconds: Of audio.
-        frames: Behind the stem.
-        log_prob: Of the greedy path, in nats, or the score of a search.
-    """
-
-    text: str
-    tokens: tuple[int, ...]
-    exit_index: int
-    layer: int
-    score: float
-    gflops: float
-    seconds: float
-    frames: int
-    log_prob: float
-
-
-@dataclass(frozen=True)
-class AllExits:
-    """Every exit of one utterance; ``texts`` and ``exits`` run from shallow to deep."""
-
-    texts: tuple[str, ...]
-    exits: tuple[ScoredExit, ...]
-    cost: UtteranceCost
-    seconds: float
 
 
 class EarlyExitSpeech2Text:
@@ -286,28 +247,7 @@ class EarlyExitSpeech2Text:
         Raises:
             DataError: It is no float array, empty, too short, not one-dimensional or not finite.
         """
-        if (
-            not isinstance(wave, (np.ndarray, Tensor))
-            or not torch.as_tensor(wave).is_floating_point()
-        ):
-            raise DataError(
-                f"{what} is not an array of floats.",
-                got=str(getattr(wave, "dtype", type(wave).__name__)),
-                want="numpy.ndarray or torch.Tensor with samples in -1..1",
-                fix="divide 16-bit samples by 32768",
-            )
-        if wave.ndim != 1:
-            raise DataError(
-                f"{what} is not one-dimensional.", got=f"shape {tuple(wave.shape)}", want="(N,)"
-            )
-        if len(wave) < self.min_samples:
-            raise DataError(
-                f"{what} is too short.",
-                got=f"{1000 * len(wave) / self.sample_rate:.0f} ms",
-                want=f"at least {1000 * self.min_samples / self.sample_rate:.0f} ms",
-            )
-        if not bool(torch.isfinite(torch.as_tensor(wave)).all()):
-            raise DataError(f"{what} has samples that are NaN or infinite.", fix="repair the file")
+        check_wave(wave, what, self.sample_rate, self.min_samples)
 
     def _recognition(self, decision: Decision, gflops: float, seconds: float) -> Recognition:
         return Recognition(

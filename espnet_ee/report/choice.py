@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from espnet_ee.baselines import fixed_exits
-from espnet_ee.replay import LAYER, OperatingPoint, ScoredSet, replay, sweep, threshold_grid
+from espnet_ee.replay import OperatingPoint, replay, sweep, threshold_grid
+from espnet_ee.scored_set import LAYER, ScoredSet
 
 EXCESS_TARGETS = (0.0, 0.005, 0.01)
 """Allowed WER above the last exit's: 0, 0.5 and 1 points, the range papers report."""

@@ -11,7 +11,8 @@ import numpy as np
 from espnet_ee.baselines import fixed_exits
 from espnet_ee.errors import DataError
 from espnet_ee.records import RECORD_NAME, read_record
-from espnet_ee.replay import OperatingPoint, ScoredSet, score_set
+from espnet_ee.replay import OperatingPoint
+from espnet_ee.scored_set import ScoredSet, score_set
 from espnet_ee.statistics import Intervals, error_rate_intervals
 
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from espnet_ee.baselines import fixed_exits, mix_hull, mix_wer, safe_oracle
 from espnet_ee.errors import ConfigError
-from espnet_ee.replay import OperatingPoint, ScoredSet, sweep, threshold_grid
+from espnet_ee.replay import OperatingPoint, sweep, threshold_grid
 from espnet_ee.report.files import replacing
 from espnet_ee.report.labels import Label, place_labels
+from espnet_ee.scored_set import ScoredSet
 
 # Okabe and Ito's colours, told apart with every common colour blindness.
 _POLICY_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")

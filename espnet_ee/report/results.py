@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from espnet_ee.baselines import overthinking
-from espnet_ee.replay import LAYER, ScoredSet, check_same_model, pool
 from espnet_ee.report.choice import choose
 from espnet_ee.report.experiment import Decoded, word_intervals
 from espnet_ee.report.provenance import environment_lines, model_lines
 from espnet_ee.report.tables import error_table, policy_table
+from espnet_ee.scored_set import LAYER, ScoredSet, check_same_model, pool
 
 _LEGEND = """\
 Layers count from 1, exits from 0. GFLOPs/s: billions of floating-point operations per second of

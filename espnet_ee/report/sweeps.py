@@ -12,10 +12,11 @@ from typing import Any
 
 from espnet_ee.baselines import SAFE_ORACLE, mix_hull, mix_wer, overthinking, safe_oracle
 from espnet_ee.errors import ConfigError
-from espnet_ee.replay import LAYER, OperatingPoint, ScoredSet, sweep, threshold_grid
+from espnet_ee.replay import OperatingPoint, sweep, threshold_grid
 from espnet_ee.report.experiment import word_intervals
 from espnet_ee.report.summary import plain_table
 from espnet_ee.report.tables import format_threshold
+from espnet_ee.scored_set import LAYER, ScoredSet
 from espnet_ee.statistics import Intervals
 
 FORMATS = ("table", "csv", "json")

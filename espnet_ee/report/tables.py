@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from espnet_ee.baselines import SAFE_ORACLE, mix_hull, mix_wer, safe_oracle
-from espnet_ee.replay import OperatingPoint, ScoredSet
+from espnet_ee.replay import OperatingPoint
 from espnet_ee.report.choice import Choice
 from espnet_ee.report.experiment import Decoded, character_intervals, word_intervals
+from espnet_ee.scored_set import ScoredSet
 from espnet_ee.scoring import ErrorCounts
 from espnet_ee.statistics import Intervals
 

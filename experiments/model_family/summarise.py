@@ -11,8 +11,8 @@ import numpy as np
 
 from espnet_ee.errors import DataError
 from espnet_ee.records import read_record
-from espnet_ee.replay import ScoredSet, score_set
 from espnet_ee.report.tables import markdown
+from espnet_ee.scored_set import ScoredSet, score_set
 from espnet_ee.statistics import error_rate_intervals
 
 SETS = ("test_clean", "test_noisy")

@@ -17,7 +17,8 @@ from espnet_ee.data.audio import read_audio
 from espnet_ee.host.decode_set import DecodeJob, decode_set
 from espnet_ee.policies import Evidence, ExitPolicy, build_policy, policy_names
 from espnet_ee.records import RECORD_NAME, RecordedPolicy, read_record
-from espnet_ee.replay import first_exit, score_set, stop_gflops
+from espnet_ee.replay import first_exit, stop_gflops
+from espnet_ee.scored_set import score_set
 
 SAMPLES = [30000, 8000, 16001, 3900, 24000, 8000, 12345, 19999, 5000, 14000, 9000, 33333]
 

@@ -16,7 +16,8 @@ from espnet_ee.data.kaldi import read_table
 from espnet_ee.decoding.early_exit import decode_until_good
 from espnet_ee.policies import build_policy, policy_names
 from espnet_ee.records import RECORD_NAME, read_record
-from espnet_ee.replay import first_exit, policy_scores, score_set, stop_gflops
+from espnet_ee.replay import first_exit, stop_gflops
+from espnet_ee.scored_set import policy_scores, score_set
 
 pytestmark = pytest.mark.recipe
 

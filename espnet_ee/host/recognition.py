@@ -1,0 +1,45 @@
+"""What ``EarlyExitSpeech2Text`` returns for one utterance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from espnet_ee.cost import UtteranceCost
+from espnet_ee.decoding.early_exit import ScoredExit
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """What one utterance said, and where it stopped.
+
+    Attributes:
+        text: Words.
+        tokens: Token ids.
+        exit_index: Counts exits from 0.
+        layer: Counts blocks from 1.
+        score: The policy's score at that exit, in its unit.
+        gflops: Cost from the waveform on.
+        seconds: Of audio.
+        frames: Behind the stem.
+        log_prob: Of the greedy path, in nats, or the score of a search.
+    """
+
+    text: str
+    tokens: tuple[int, ...]
+    exit_index: int
+    layer: int
+    score: float
+    gflops: float
+    seconds: float
+    frames: int
+    log_prob: float
+
+
+@dataclass(frozen=True)
+class AllExits:
+    """Every exit of one utterance; ``texts`` and ``exits`` run from shallow to deep."""
+
+    texts: tuple[str, ...]
+    exits: tuple[ScoredExit, ...]
+    cost: UtteranceCost
+    seconds: float

@@ -1,0 +1,46 @@
+"""Waveforms that can be recognised, and clear words about those that cannot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from espnet_ee.errors import DataError
+
+Wave = np.ndarray | Tensor
+
+
+def check_wave(wave: Any, what: str, sample_rate: int, min_samples: int) -> None:
+    """Refuse a waveform that cannot be recognised.
+
+    Args:
+        wave: Wanted: ``(N,)`` floats.
+        what: Names it in the message.
+        sample_rate: In Hz.
+        min_samples: The fewest it may have.
+
+    Raises:
+        DataError: It is no float array, empty, too short, not one-dimensional or not finite.
+    """
+    if not isinstance(wave, (np.ndarray, Tensor)) or not torch.as_tensor(wave).is_floating_point():
+        raise DataError(
+            f"{what} is not an array of floats.",
+            got=str(getattr(wave, "dtype", type(wave).__name__)),
+            want="numpy.ndarray or torch.Tensor with samples in -1..1",
+            fix="divide 16-bit samples by 32768",
+        )
+    if wave.ndim != 1:
+        raise DataError(
+            f"{what} is not one-dimensional.", got=f"shape {tuple(wave.shape)}", want="(N,)"
+        )
+    if len(wave) < min_samples:
+        raise DataError(
+            f"{what} is too short.",
+            got=f"{1000 * len(wave) / sample_rate:.0f} ms",
+            want=f"at least {1000 * min_samples / sample_rate:.0f} ms",
+        )
+    if not bool(torch.isfinite(torch.as_tensor(wave)).all()):
+        raise DataError(f"{what} has samples that are NaN or infinite.", fix="repair the file")
