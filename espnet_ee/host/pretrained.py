@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import tempfile
 import zipfile
@@ -70,8 +69,11 @@ def unpack(archive: Path, cache: Path) -> ModelFiles:
             except OSError as error:
                 raise disk_error(error, f"unpacking {archive}", cache) from error
             _files(inside, archive)
-            with contextlib.suppress(OSError):  # another process was quicker
+            try:
                 inside.rename(folder)
+            except OSError as error:
+                if not folder.exists():  # else another process was quicker
+                    raise disk_error(error, f"unpacking {archive}", cache) from error
     return _files(folder, archive)
 
 

@@ -13,6 +13,7 @@ from model_factory import N_MELS, make_experiment, make_waves
 
 from espnet_ee.errors import CheckpointError, ConfigError
 from espnet_ee.host.inference import EarlyExitSpeech2Text
+from espnet_ee.publish import write_folder
 
 STATISTICS = "exp/stats/feats_stats.npz"
 
@@ -52,6 +53,12 @@ def test_a_zip_is_the_folder_it_was_made_of(packed, cache, tmp_path, monkeypatch
     times = {path: path.stat().st_mtime_ns for path in unpacked.rglob("*")}
     EarlyExitSpeech2Text.from_pretrained(str(archive))
     assert {path: path.stat().st_mtime_ns for path in unpacked.rglob("*")} == times
+
+
+def test_the_folder_of_a_hub_is_a_model(packed, tmp_path):
+    """As ``espnet-ee upload`` writes it and a hub's client gets it."""
+    write_folder(packed[1], tmp_path / "model", "me/model", "cc-by-4.0", "en")
+    assert EarlyExitSpeech2Text.from_pretrained(tmp_path / "model").exit_layers == (2, 4, 6)
 
 
 def test_espnet_reads_the_zip_too(packed, tmp_path):
