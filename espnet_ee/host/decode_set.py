@@ -29,10 +29,13 @@ from espnet_ee.records import (
 )
 from espnet_ee.replay import first_exit
 from espnet_ee.scored_set import LAYER
+from espnet_ee.unfinished import UNFINISHED, DecodedUtterance, Unfinished
 from espnet_ee.version import __version__
 
 # The stem's cost per second hardly depends on the length; a fixed one lets parallel jobs agree.
 REFERENCE_SEC = 10.0
+
+Results = Mapping[str, DecodedUtterance]
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class DecodeJob:
 def decode_set(asr: EarlyExitSpeech2Text, job: DecodeJob) -> Mapping[str, DataError]:
     """Decode every exit of every utterance and write all results.
 
+    Cut short and called again, it goes on with the batches that are missing.
+
     Returns:
         The utterances that could not be read, each with its error; the others are done.
 
@@ -67,18 +72,25 @@ def decode_set(asr: EarlyExitSpeech2Text, job: DecodeJob) -> Mapping[str, DataEr
     """
     paths, refs, speakers = _read_job(job)
     rules = _recorded_policies(job.policy)
-    feeder = Feeder(asr, paths)
+    header = _header(asr, job, rules)
+    unfinished = Unfinished(job.out / UNFINISHED, header, [paths, refs, speakers])
     # A header that cannot be written shows before the decoding, not after it.
-    with RecordWriter(job.out / RECORD_NAME, _header(asr, job, rules)) as writer:
-        results: dict[str, AllExits] = {}
+    with unfinished as results, RecordWriter(job.out / RECORD_NAME, header) as writer:
+        feeder = Feeder(asr, paths, done=frozenset(results.done))
         for batch in feeder:
             if batch:
                 decoded = asr.all_exits([fed.samples for fed in batch], rules)
-                results.update(zip((fed.utt_id for fed in batch), decoded, strict=True))
-        done = {utt_id: results[utt_id] for utt_id in paths if utt_id in results}
+                ids = [fed.utt_id for fed in batch]
+                results.add(
+                    {
+                        utt_id: _result(utt_id, found, refs.get(utt_id), speakers.get(utt_id))
+                        for utt_id, found in zip(ids, decoded, strict=True)
+                    }
+                )
+        done = {utt_id: results.done[utt_id] for utt_id in paths if utt_id in results.done}
         _write_texts(asr, job, done)
-        for utt_id, result in done.items():
-            writer.write(_record(utt_id, result, refs.get(utt_id), speakers.get(utt_id)))
+        for result in done.values():
+            writer.write(result.record)
     return feeder.failures
 
 
@@ -116,20 +128,23 @@ def _read_job(job: DecodeJob) -> tuple[dict[str, str], dict[str, str], dict[str,
     return paths, beside["text"], beside["utt2spk"]
 
 
-def _write_texts(asr: EarlyExitSpeech2Text, job: DecodeJob, done: Mapping[str, AllExits]) -> None:
+def _write_texts(asr: EarlyExitSpeech2Text, job: DecodeJob, done: Results) -> None:
     for index, layer in enumerate(asr.exit_layers):
         chosen = dict.fromkeys(done, index)
         _write_exit(asr, job.out / f"exit{layer:02d}" / "1best_recog", done, chosen)
-    _write_exit(asr, job.out / "1best_recog", done, _choose(job, done))
+    _write_exit(asr, job.out / "1best_recog", done, _choose(job, asr.exit_layers, done))
 
 
-def _choose(job: DecodeJob, done: Mapping[str, AllExits]) -> dict[str, int]:
+def _choose(job: DecodeJob, layers: Sequence[int], done: Results) -> dict[str, int]:
     """Exit index of each utterance under the job's policy."""
     name = job.policy.name
     if not done:
         return {}
     scores = [
-        [float(exit.layer) if name == LAYER else exit.scores[name] for exit in result.exits]
+        [
+            float(layer) if name == LAYER else exit.scores[name]
+            for layer, exit in zip(layers, result.record.exits, strict=True)
+        ]
         for result in done.values()
     ]
     picks = first_exit(np.array(scores), job.threshold)
@@ -137,24 +152,24 @@ def _choose(job: DecodeJob, done: Mapping[str, AllExits]) -> dict[str, int]:
 
 
 def _write_exit(
-    asr: EarlyExitSpeech2Text, folder: Path, done: Mapping[str, AllExits], chosen: Mapping[str, int]
+    asr: EarlyExitSpeech2Text, folder: Path, done: Results, chosen: Mapping[str, int]
 ) -> None:
     """ESPnet's four files for one choice of exits."""
     with DatadirWriter(folder) as writer:
         for utt_id, result in done.items():
             index = chosen[utt_id]
-            path = result.exits[index].path
-            tokens = [asr.token_list[token] for token in path.tokens]
-            writer["text"][utt_id] = result.texts[index]
+            said = result.record.exits[index]
+            tokens = [asr.token_list[token] for token in said.tokens]
+            writer["text"][utt_id] = said.text
             writer["token"][utt_id] = " ".join(tokens)
-            writer["token_int"][utt_id] = " ".join(map(str, path.tokens))
-            writer["score"][utt_id] = str(path.log_prob)
+            writer["token_int"][utt_id] = " ".join(map(str, said.tokens))
+            writer["score"][utt_id] = str(result.log_probs[index])
 
 
-def _record(
+def _result(
     utt_id: str, result: AllExits, reference: str | None, speaker: str | None
-) -> UtteranceRecord:
-    return UtteranceRecord(
+) -> DecodedUtterance:
+    record = UtteranceRecord(
         utt_id=utt_id,
         speaker=speaker,
         ref=reference,
@@ -168,6 +183,7 @@ def _record(
         ),
         text_gflops=tuple(exit.path.gflops for exit in result.exits),
     )
+    return DecodedUtterance(record, tuple(exit.path.log_prob for exit in result.exits))
 
 
 def _header(asr: EarlyExitSpeech2Text, job: DecodeJob, rules: Sequence[ExitPolicy]) -> RecordHeader:

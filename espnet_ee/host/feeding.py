@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,13 +37,21 @@ class Feeder:
         asr: Will recognise them.
         paths: Utterance id to file.
         pool: Batches at a time.
+        done: Utterances that need no more decoding. Batches are formed with them and left out where
+            they have nothing else, so that what is decoded has the company it would always have.
 
     Attributes:
         failures: Utterance id to error, filled while iterating.
     """
 
-    def __init__(self, asr: EarlyExitSpeech2Text, paths: Mapping[str, str], pool: int = 1) -> None:
-        self._asr, self._paths, self._pool = asr, dict(paths), pool
+    def __init__(
+        self,
+        asr: EarlyExitSpeech2Text,
+        paths: Mapping[str, str],
+        pool: int = 1,
+        done: Collection[str] = frozenset(),
+    ) -> None:
+        self._asr, self._paths, self._pool, self._done = asr, dict(paths), pool, done
         self.failures: dict[str, DataError] = {}
 
     def __iter__(self) -> Iterator[list[FedUtterance]]:
@@ -53,6 +61,7 @@ class Feeder:
         ids = list(self._paths)
         seconds = [_seconds(self._paths[utt_id]) for utt_id in ids]
         batches = length_sorted_batches(seconds, self._asr.batch_size, MAX_PADDED_SEC)
+        batches = [batch for batch in batches if any(ids[i] not in self._done for i in batch)]
         for first in range(0, len(batches), self._pool):
             places = itertools.chain(*batches[first : first + self._pool])
             yield [fed for place in places if (fed := self._read(ids[place])) is not None]
