@@ -14,7 +14,7 @@ import jobs
 
 running = set()
 # A job does not outlive the script, however that ended.
-TIED = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+TIED = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
 
 
 def run_all(call, places, argv_of):
