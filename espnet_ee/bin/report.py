@@ -92,6 +92,12 @@ def _load_compared(text: str) -> list[Decoded]:
     return load_experiment(folder, label) if equals else load_experiment(text)
 
 
+def _label(item: Decoded, compared: Sequence[Decoded]) -> str:
+    """Name an experiment, with the inference tag where it was decoded in several ways."""
+    tags = {other.tag for other in compared if other.experiment == item.experiment}
+    return f"{item.experiment}/{item.tag}" if len(tags) > 1 else item.experiment
+
+
 def _panels(decoded: Sequence[Decoded], compared: Sequence[Decoded]) -> list[Panel]:
     """Return a panel per test set and tag, with the other experiments' exits on that set."""
     tests = tests_of(decoded)
@@ -99,7 +105,9 @@ def _panels(decoded: Sequence[Decoded], compared: Sequence[Decoded]) -> list[Pan
     panels = []
     for item in tests:
         others: Mapping[str, Sequence[OperatingPoint]] = {
-            other.experiment: other.fixed for other in compared if other.set_name == item.set_name
+            _label(other, compared): other.fixed
+            for other in compared
+            if other.set_name == item.set_name
         }
         title = f"{item.tag}/{item.set_name}" if several_tags else item.set_name
         panels.append(make_panel(title, item.scored, tuple(item.scored.header.policies), others))
