@@ -4,6 +4,7 @@ import argparse
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -214,6 +215,16 @@ def test_report_holds_the_command_that_makes_it_again(experiment, tmp_path):
     text = (tmp_path / "out" / "RESULTS.md").read_text()
     assert f"--output {tmp_path}/out --compare 'one exit={other}' --seed 3\n" in text
     assert "|one exit/decode_exit06/dev|" in text
+
+
+def test_an_experiment_decoded_in_two_ways_is_drawn_twice(experiment, tmp_path, monkeypatch):
+    other = make_experiment(tmp_path / "exp" / "other", sets={"test_clean": 1.0})
+    shutil.copytree(other / "decode", other / "by_attention")
+    drawn = []
+    monkeypatch.setattr(report, "draw", lambda panels, _path: drawn.extend(panels))
+    run(report, experiment, "--compare", other)
+    (panel,) = (panel for panel in drawn if panel.others)
+    assert set(panel.others) == {"other/by_attention", "other/decode"}
 
 
 def test_report_names_the_expected_place(tmp_path):
