@@ -223,8 +223,8 @@ def test_an_experiment_decoded_in_two_ways_is_drawn_twice(experiment, tmp_path, 
     drawn = []
     monkeypatch.setattr(report, "draw", lambda panels, _path: drawn.extend(panels))
     run(report, experiment, "--compare", other)
-    (panel,) = (panel for panel in drawn if panel.others)
-    assert set(panel.others) == {"other/by_attention", "other/decode"}
+    (panel,) = (panel for panel in drawn if panel.compared)
+    assert set(panel.compared) == {"other/by_attention", "other/decode"}
 
 
 def test_report_names_the_expected_place(tmp_path):
