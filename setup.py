@@ -40,8 +40,8 @@ DIRECT = [
 REPORT = ["matplotlib>=3.8"]
 # Reads model.safetensors in Hugging Face folders; pytorch_model.bin needs nothing more.
 HUGGINGFACE = ["safetensors>=0.4"]
-# ESPnet's downloader of models by their tags.
-HUB = ["espnet-model-zoo>=0.1.7"]
+# ESPnet's downloader of models by their tags, and what sends one there.
+HUB = ["espnet-model-zoo>=0.1.7", "huggingface_hub>=0.23"]
 # Not espnet[train]: 202511's pins pillow==9.5.0, 202611's brings W&B, Dask and Lightning.
 TRAIN = ["tensorboard", *REPORT]
 TEST = ["packaging", "pytest>=8.0", *REPORT]
