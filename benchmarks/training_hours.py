@@ -27,12 +27,12 @@ from benchmarks.harness import (
     use_threads,
     write_tables,
 )
+from espnet_ee.cost import GIGA
+from espnet_ee.data.audio import RATE
 from espnet_ee.host.task import EarlyExitASRTask
 from espnet_ee.nn.onednn import widen_primitive_cache
 
-RATE = 16_000
 LABELS_PER_SEC = 4  # subwords of read English; characters are three times as many
-GIGA = 1e9
 WARM_UP_STEPS = 2
 
 
@@ -106,16 +106,16 @@ def time_steps(
 def measure(options: argparse.Namespace) -> list[HoursRow]:
     """Every configuration in turn."""
     device = torch.device(options.device)
+    on_gpu = device.type == "cuda"
     rows = []
     for config in options.configs:
         model, args = build(config, options.vocab)
         batch = make_batch(args, options.vocab, options.seconds)
-        if device.type == "cuda":
+        if on_gpu:
             torch.cuda.reset_peak_memory_stats(device)
         step_sec = Spread.of(time_steps(model, batch, device, args.use_amp, options.repeats))
         speech_sec = batch["speech"].numel() / RATE
         steps = args.max_epoch * options.hours * 3600 / speech_sec
-        on_gpu = device.type == "cuda"
         peak_gb = torch.cuda.max_memory_allocated(device) / GIGA if on_gpu else float("nan")
         hours = steps * step_sec.median / 3600
         rows.append(HoursRow(config.stem, str(device), speech_sec, step_sec, hours, peak_gb))

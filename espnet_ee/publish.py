@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from espnet_ee.archive import damaged, model_files, read_meta, unpacked
 from espnet_ee.data.files import disk_error
-from espnet_ee.errors import CheckpointError, ConfigError, EspnetEEError
+from espnet_ee.errors import ConfigError, EspnetEEError
 
 TAGS = ("espnet", "espnet-ee", "audio", "automatic-speech-recognition", "early-exit")
 USAGE = """## Use
@@ -51,20 +50,12 @@ def write_folder(archive: Path, folder: Path, repo: str, licence: str, language:
     """
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
         raise ConfigError("a repository has a user and a name.", got=repo, want="USER/NAME")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".folder") as work:
-        new = Path(work) / "new"
+    with unpacked(archive, folder.parent) as new:
+        card = "".join(_card(new, archive, repo, licence, language))
         try:
-            with zipfile.ZipFile(archive) as packed:
-                packed.extractall(new)
-            card = "".join(_card(new, repo, licence, language))
             (new / "README.md").write_text(card, encoding="utf-8")
             shutil.rmtree(folder, ignore_errors=True)
             new.rename(folder)
-        except (zipfile.BadZipFile, FileNotFoundError, KeyError) as error:
-            raise CheckpointError(
-                f"{archive} is not a packed model.", got=str(error), fix="run stage 14 again"
-            ) from error
         except OSError as error:
             raise disk_error(error, f"unpacking {archive}", folder.parent) from error
 
@@ -94,11 +85,14 @@ def upload(folder: Path, repo: str) -> str:
         ) from error
 
 
-def _card(folder: Path, repo: str, licence: str, language: str) -> Iterator[str]:
+def _card(folder: Path, archive: Path, repo: str, licence: str, language: str) -> Iterator[str]:
     """The parts of the card; what the model is comes from its own files."""
-    meta = yaml.safe_load((folder / "meta.yaml").read_text(encoding="utf-8"))
-    config_file = folder / meta["yaml_files"]["asr_train_config"]
+    meta = read_meta(folder, archive)
+    config_file = model_files(folder, archive).config
     config = yaml.safe_load(config_file.read_text(encoding="utf-8"))
+    lacking = [key for key in ("encoder", "token_list", "token_type") if key not in config]
+    if lacking:
+        raise damaged(archive, f"{config_file.name} without {', '.join(lacking)}")
     front = {"tags": list(TAGS), "library_name": "espnet", "license": licence, "language": language}
     yield f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n# {repo}\n\n"
     yield "Speech recognition that stops early: each exit of the encoder can recognise.\n\n"

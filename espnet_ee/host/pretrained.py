@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
-import zipfile
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import yaml
-
+from espnet_ee.archive import META, ModelFiles, model_files, unpacked
 from espnet_ee.data.files import disk_error
-from espnet_ee.errors import CheckpointError, ConfigError
+from espnet_ee.errors import ConfigError
 from espnet_ee.host.checkpoint import find_checkpoint, sha256_of
-
-META = "meta.yaml"
-
-
-class ModelFiles(NamedTuple):
-    """What a model is read from."""
-
-    config: Path
-    checkpoint: Path
 
 
 def find_model(name: str | Path) -> ModelFiles:
@@ -37,7 +24,7 @@ def find_model(name: str | Path) -> ModelFiles:
     """
     path = Path(name)
     if (path / META).is_file():
-        return _files(path, path)
+        return model_files(path, path)
     if path.is_dir():
         return ModelFiles(path / "config.yaml", find_checkpoint(path))
     if path.is_file():
@@ -58,46 +45,13 @@ def unpack(archive: Path, cache: Path) -> ModelFiles:
     """
     folder = cache / sha256_of(archive)[:16]
     if not folder.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache, prefix=".unpack") as work:
-            inside = Path(work) / "model"
-            try:
-                with zipfile.ZipFile(archive) as packed:
-                    packed.extractall(inside)
-            except (zipfile.BadZipFile, EOFError) as error:
-                raise _damaged(archive, str(error)) from error
-            except OSError as error:
-                raise disk_error(error, f"unpacking {archive}", cache) from error
-            _files(inside, archive)
+        with unpacked(archive, cache) as inside:
             try:
                 inside.rename(folder)
             except OSError as error:
                 if not folder.exists():  # else another process was quicker
                     raise disk_error(error, f"unpacking {archive}", cache) from error
-    return _files(folder, archive)
-
-
-def _files(folder: Path, archive: Path) -> ModelFiles:
-    """What ``meta.yaml`` says is where."""
-    try:
-        meta: dict[str, Any] = yaml.safe_load((folder / META).read_text(encoding="utf-8"))
-        names = meta["yaml_files"]["asr_train_config"], meta["files"]["asr_model_file"]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise _damaged(archive, f"{META}: {error}") from error
-    config, checkpoint = (folder / str(name).lstrip("/") for name in names)
-    missing = [str(path.name) for path in (config, checkpoint) if not path.is_file()]
-    if missing:
-        raise _damaged(archive, f"no {', '.join(missing)}")
-    return ModelFiles(config, checkpoint)
-
-
-def _damaged(archive: Path, got: str) -> CheckpointError:
-    return CheckpointError(
-        f"{archive} is not a packed model.",
-        got=got,
-        want="a .zip of recipe stage 14 or of espnet2.bin.pack asr",
-        fix="copy it again, or pack it again",
-    )
+    return model_files(folder, archive)
 
 
 def _from_hub(tag: str) -> ModelFiles:

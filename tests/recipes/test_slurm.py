@@ -7,12 +7,12 @@ import os
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 
 START = Path(__file__).resolve().parents[1] / "cluster/start_slurm.sh"
 CONF = Path(__file__).resolve().parents[2] / "conf"
@@ -54,13 +54,6 @@ def results(recipe: Any) -> dict[str, bytes]:
         for path in sorted((recipe.folder / "exp").glob("asr_train*/inference*/test/*"))
         if path.is_file() and not path.name.startswith(".done")
     }
-
-
-def until(happened: Callable[[], bool], seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.2)
 
 
 def query(slurm: Path, *words: str) -> str:

@@ -7,12 +7,11 @@ import re
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import until
 
 pytestmark = pytest.mark.recipe
 
@@ -302,20 +301,13 @@ def test_a_stage_that_outlives_its_killed_run_is_left_alone(recipe: Any) -> None
         env=os.environ | {"PYTHON": str(recipe.folder / "python")},
         stdout=subprocess.DEVNULL,
     ) as first:
-        wait_for(lambda: decoded.exists() and len(decoded.read_text().split()) == 2)
+        until(lambda: decoded.exists() and len(decoded.read_text().split()) == 2, 60)
         first.kill()
     error = recipe.fail(*options)
     assert "another run is at work on this stage." in error
     hold.unlink()
-    wait_for(lambda: recipe.run(*options).returncode == 0)
+    until(lambda: recipe.run(*options).returncode == 0, 60)
     assert sorted(decoded.read_text().split()) == ["1", "2"], "what went on is not done twice"
-
-
-def wait_for(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not happened():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.2)
 
 
 def test_jobs_do_not_outlive_a_run_that_is_killed_with_all_its_commands(recipe: Any) -> None:
@@ -330,7 +322,7 @@ def test_jobs_do_not_outlive_a_run_that_is_killed_with_all_its_commands(recipe: 
         stdout=subprocess.PIPE,
         start_new_session=True,
     ) as first:
-        wait_for(lambda: decoded.exists() and len(decoded.read_text().split()) == 2)
+        until(lambda: decoded.exists() and len(decoded.read_text().split()) == 2, 60)
         os.killpg(first.pid, signal.SIGKILL)
         first.communicate(timeout=10)  # ends when the last that has its standard output ends
     hold.unlink()
