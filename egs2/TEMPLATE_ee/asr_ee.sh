@@ -57,6 +57,20 @@ num_splits_asr=1        # Parts of the training set, read one after another; for
 asr_speech_fold_length=80000 # Samples at which batch type folded halves a batch.
 asr_text_fold_length=150 # Tokens at which batch type folded halves a batch.
 
+# Language model, for search by attention decoders
+use_lm=false            # Train one in stages 6 to 8, and search with it in stage 12.
+lm_config=conf/train_lm_transformer.yaml # YAML file of the language model and its training.
+lm_args=                # Options that overrule the YAML file.
+lm_tag=                 # Name of the language model; default: made from config, tokens and lm_args.
+lm_exp=                 # Folder of the language model; default: EXPDIR/lm_TAG.
+lm_stats_dir=           # Folder of its training text and lengths; default: made from language and tokens.
+lm_train_text=          # Texts to train on; default: that of the training set.
+lm_dev_text=            # Text of validation; default: that of the validation set.
+lm_test_text=           # Text of the perplexity in stage 8; default: that of the first test set.
+num_splits_lm=1         # Parts of the training text, read one after another.
+lm_fold_length=150      # Tokens at which batch type folded halves a batch.
+inference_lm=valid.loss.ave.pth # Parameters to search with, a file in LM_EXP.
+
 # Decoding, scoring
 batch_size=16           # Utterances per batch in decoding.
 inference_config=       # YAML file of decoding options.
@@ -78,6 +92,10 @@ parse_options "$@"
 . "${template}/scripts/stage.sh"
 # shellcheck source=scripts/data_stages.sh
 . "${template}/scripts/data_stages.sh"
+# shellcheck source=scripts/training.sh
+. "${template}/scripts/training.sh"
+# shellcheck source=scripts/language_model_stages.sh
+. "${template}/scripts/language_model_stages.sh"
 # shellcheck source=scripts/model_stages.sh
 . "${template}/scripts/model_stages.sh"
 # shellcheck source=scripts/checkout.sh
@@ -92,7 +110,7 @@ one_of audio_format flac wav
 one_of token_type bpe char word
 one_of bpemode unigram bpe
 if [ "${stage}" -lt 1 ] || [ "${stage}" -gt 16 ]; then die "there is no such stage." "--stage ${stage}" "1 to 16"; fi
-at_least_one nj inference_nj num_threads num_nodes num_splits_asr batch_size nbpe
+at_least_one nj inference_nj num_threads num_nodes num_splits_{asr,lm} batch_size nbpe
 if [[ ! "${fs}" =~ ^[0-9]*[1-9][0-9]*k?$ ]]; then die "--fs is a sampling rate." "${fs}" "Hz, e.g. 16000 or 16k"; fi
 if [ "${num_nodes}" -gt 1 ] && [[ "${cuda_cmd}" =~ (run|ssh)\.pl ]]; then
     die "${cuda_cmd} trains on one machine only." "--num_nodes ${num_nodes}" "--num_nodes 1" \
@@ -119,6 +137,12 @@ if [ "${lang}" != noinfo ]; then suffix+="_${lang}"; fi
 suffix+="_${token_tag}"
 perturbed=
 if [ -n "${speed_perturb_factors}" ]; then perturbed=_sp; fi
+: "${lm_stats_dir:=${expdir}/lm_stats_${lang}_${token_tag}}"
+: "${lm_tag:=$(tag_of "${lm_config}" train)_${lang}_${token_tag}$(tag_of_args "${lm_args}")}"
+: "${lm_exp:=${expdir}/lm_${lm_tag}}"
+: "${lm_train_text:=data/${prepared_set}/text}"
+: "${lm_dev_text:=data/${valid_set}/text}"
+: "${lm_test_text:=data/${test_sets%% *}/text}"
 # Models of the waveform collect no feature statistics, and must not replace those of others.
 normalized=
 if [ "${feats_normalize}" != global_mvn ]; then normalized="_${feats_normalize}"; fi
@@ -128,9 +152,12 @@ if [ "${feats_normalize}" != global_mvn ]; then normalized="_${feats_normalize}"
 packed="${asr_exp}/${asr_exp##*/}_${inference_asr_model%.pth}.zip"
 model_tag="asr_model_${inference_asr_model%.pth}"
 : "${inference_tag:=$(tag_of "${inference_config}" inference)$(tag_of_args "${inference_args}")_${model_tag//\//_}}"
+if "${use_lm}"; then inference_tag+="_lm_${lm_exp##*/}_${inference_lm%.pth}"; fi
 all_tests=" ${test_sets} "
 if "${eval_valid_set}" && [[ "${all_tests}" != *" ${valid_set} "* ]]; then all_tests+="${valid_set} "; fi
 read -r -a decode_sets <<< "${all_tests}"
+
+check_use_lm
 
 if [ -n "${ESPNET_ROOT:-}" ]; then run_checkout; exit 0; fi
 

@@ -21,6 +21,8 @@ case "${data_size}" in
     960) train_set=train_960 ;;
     *) train_set="train_clean_${data_size}" ;;
 esac
+lm_train_text="data/${train_set}/text data/local/other_text/text"  # the second is OpenSLR 11
+if [ "${data_size}" = mini ]; then lm_train_text="data/${train_set}/text"; fi
 
 ./asr_ee.sh \
     --lang en \
@@ -37,5 +39,6 @@ esac
     --nbpe 256 \
     --bpe_train_text "data/${train_set}/text" \
     --asr_config conf/train_ee_conformer_ctc.yaml \
+    --lm_train_text "${lm_train_text}" \
     --expdir "exp/${data_size}" \
     "$@"

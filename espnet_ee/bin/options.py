@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import argparse
 import math
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from espnet_ee.errors import ConfigError
 
 if TYPE_CHECKING:
     from espnet_ee.host.attention_decoding import BeamOptions
     from espnet_ee.policies import ExitPolicy
+
+SEARCH_OPTIONS = (
+    *("beam_size", "ctc_weight", "maxlenratio", "penalty"),
+    *("lm_file", "lm_train_config", "lm_weight"),
+)
 
 
 def positive(text: str) -> int:
@@ -54,6 +60,18 @@ def add_search_options(parser: argparse.ArgumentParser, dash: str) -> None:
         type=float,
         help="of the search: longest text over frames; 0, the default: until it ends by itself",
     )
+    parser.add_argument(
+        "--penalty", type=float, help="of the search: score of each token; default 0"
+    )
+    parser.add_argument(
+        f"--lm{dash}file", type=Path, help="parameters of a language model for the search"
+    )
+    parser.add_argument(
+        f"--lm{dash}train{dash}config",
+        type=Path,
+        help="its configuration; default: config.yaml beside its parameters",
+    )
+    parser.add_argument(f"--lm{dash}weight", type=float, help="of its score; default 1")
 
 
 def search_of(args: argparse.Namespace) -> BeamOptions | None:
@@ -64,10 +82,10 @@ def search_of(args: argparse.Namespace) -> BeamOptions | None:
     """
     from espnet_ee.host.attention_decoding import BeamOptions
 
-    asked = {name: getattr(args, name) for name in ("beam_size", "ctc_weight", "maxlenratio")}
-    given = {name: value for name, value in asked.items() if value is not None}
+    given = {name: getattr(args, name) for name in SEARCH_OPTIONS}
+    given = {name: value for name, value in given.items() if value is not None}
     if args.decoder == "attention":
-        return BeamOptions(**given)
+        return BeamOptions(**_with_language_model(given))
     if given:
         raise ConfigError(
             "greedy CTC does not search.",
@@ -75,6 +93,22 @@ def search_of(args: argparse.Namespace) -> BeamOptions | None:
             want="--decoder attention with it, or neither",
         )
     return None
+
+
+def _with_language_model(given: dict[str, Any]) -> dict[str, Any]:
+    """Options of the search; the language model's two files are one of them."""
+    from espnet_ee.host.language_model import LanguageModelFiles
+
+    checkpoint, config = given.pop("lm_file", None), given.pop("lm_train_config", None)
+    if checkpoint is not None:
+        return {**given, "lm": LanguageModelFiles(Path(checkpoint), config and Path(config))}
+    if config is not None or "lm_weight" in given:
+        raise ConfigError(
+            "there is no language model to search with.",
+            got="its configuration or weight, without its parameters",
+            want="an lm_file, e.g. exp/lm_train_lm_en_bpe256/valid.loss.ave.pth",
+        )
+    return given
 
 
 def check_threshold(policy: ExitPolicy, value: float | None) -> float:

@@ -36,12 +36,17 @@ class Archive:
     Attributes:
         urls: the archive on each server.
         path: where it is put.
-        creates: what is unpacked of it; the archive is not needed if this exists.
+        creates: what is unpacked of it, or itself; it is not fetched if this exists.
     """
 
     urls: tuple[str, ...]
     path: Path
     creates: Path
+
+    @property
+    def is_unpacked(self) -> bool:
+        """Whether the archive is there for what is in it."""
+        return self.creates != self.path
 
     def beside(self, name: str) -> tuple[str, ...]:
         """Another file of the same folders of the servers."""
@@ -98,7 +103,8 @@ class Download:
         partial = (_part_of(archive) for archive in todo)
         loads = sorted((max(size - have, 0) for size, have in zip(sizes, partial, strict=True)))
         kept = loads[-self.num_jobs :] if self.remove else loads
-        need, free = sum(kept) + UNPACKED * sum(sizes), shutil.disk_usage(self.folder).free
+        unpacked = sum(s for s, archive in zip(sizes, todo, strict=True) if archive.is_unpacked)
+        need, free = sum(kept) + UNPACKED * unpacked, shutil.disk_usage(self.folder).free
         logger.info("%s: needs %.1f GB, %.1f GB are free", self.folder, need / 1e9, free / 1e9)
         if need > free:
             hint = "" if self.remove else "--remove_archives true, "
@@ -153,10 +159,11 @@ class Download:
     def _make(self, archive: Archive, checksums: Mapping[Path, str]) -> None:
         if not archive.path.exists():
             fetch(archive.urls, archive.path, checksums[archive.path])
-        logger.info("%s: unpacking", archive.path)
-        unpack(archive.path, self.folder, archive.creates)
-        if self.remove:
-            archive.path.unlink()
+        if archive.is_unpacked:
+            logger.info("%s: unpacking", archive.path)
+            unpack(archive.path, self.folder, archive.creates)
+            if self.remove:
+                archive.path.unlink()
         logger.info("%s: done", archive.creates)
 
 

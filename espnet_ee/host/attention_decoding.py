@@ -21,8 +21,10 @@ from espnet_ee.host.compat import (
     BatchScorerInterface,
     BeamSearch,
     CTCPrefixScorer,
+    LengthBonus,
 )
-from espnet_ee.host.counted_decoder import CountedDecoder, FlopTable
+from espnet_ee.host.counted_scorer import CountedScorer, FlopTable
+from espnet_ee.host.language_model import LanguageModelFiles, load_language_model
 from espnet_ee.host.model import EarlyExitASRModel
 
 
@@ -34,15 +36,24 @@ class BeamOptions:
         beam_size: Hypotheses kept.
         ctc_weight: Of the exit's CTC prefix score; the decoder has the rest.
         maxlenratio: Longest text over frames; 0: until the search ends by itself.
+        penalty: Added to a hypothesis for each of its tokens; a language model prefers few.
+        lm_weight: Of the language model's score.
+        lm: The language model; None: without.
     """
 
     beam_size: int = 20
     ctc_weight: float = 0.5
     maxlenratio: float = 0.0
+    penalty: float = 0.0
+    lm_weight: float = 1.0
+    lm: LanguageModelFiles | None = None
 
     def __str__(self) -> str:
-        limit = f", maxlenratio {self.maxlenratio:g}" if self.maxlenratio else ""
-        return f"attention, beam {self.beam_size}, CTC weight {self.ctc_weight:g}{limit}"
+        text = f"attention, beam {self.beam_size}, CTC weight {self.ctc_weight:g}"
+        for name in ("maxlenratio", "penalty"):
+            if value := getattr(self, name):
+                text += f", {name} {value:g}"
+        return f"{text}, LM weight {self.lm_weight:g} ({self.lm})" if self.lm else text
 
     def __post_init__(self) -> None:
         if self.beam_size < 1 or not 0.0 <= self.ctc_weight < 1.0:
@@ -61,7 +72,8 @@ class AttentionSpeaker:
         options: Of the search.
 
     Raises:
-        ConfigError: The model has no decoder.
+        ConfigError: The model has no decoder, or the language model other tokens.
+        CheckpointError: The language model cannot be read.
     """
 
     def __init__(self, model: EarlyExitASRModel, options: BeamOptions) -> None:
@@ -74,6 +86,12 @@ class AttentionSpeaker:
             )
         self.model, self.options = model, options
         self._flops = FlopTable()
+        # What all exits share in a search, besides what each has of its own.
+        self._scorers: dict[str, Any] = {"length_bonus": LengthBonus(model.vocab_size)}
+        if options.lm:
+            device = next(model.parameters()).device
+            lm = load_language_model(options.lm, model.token_list, device)
+            self._scorers["lm"] = CountedScorer(lm, self._flops, "lm")
 
     def __call__(self, exit: Exit, log_probs: Tensor) -> list[Hypothesis]:
         """One hypothesis per row, each searched alone: neighbours cannot matter."""
@@ -103,12 +121,15 @@ class AttentionSpeaker:
         model, options = self.model, self.options
         decoder = model.exit_decoder(layer)
         scorers = {
-            "decoder": CountedDecoder(decoder, self._flops),
+            "decoder": CountedScorer(decoder, self._flops, "decoder"),
             "ctc": CTCPrefixScorer(ctc=_Spoken(posteriors), eos=model.eos),
+            **self._scorers,
         }
         weights = {
             "decoder": 1.0 - options.ctc_weight,
             "ctc": options.ctc_weight,
+            "length_bonus": options.penalty,
+            "lm": options.lm_weight,
         }
         # Recurrent decoders score one hypothesis at a time.
         batched = isinstance(decoder, BatchScorerInterface)

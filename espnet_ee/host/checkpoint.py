@@ -85,20 +85,8 @@ def read_training_config(config: Path) -> argparse.Namespace:
     Raises:
         ConfigError: Missing, or not a training configuration.
     """
-    try:
-        settings = yaml.safe_load(config.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ConfigError(
-            f"configuration {config} does not exist.", want="config.yaml written by training"
-        ) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"configuration {config} is not YAML.", got=str(error)) from error
-    missing = {"encoder", "encoder_conf", "model", "model_conf", "token_list", "token_type"}
-    missing -= set(settings or {})
-    if missing:
-        raise ConfigError(
-            f"{config} is not a training configuration.", got=f"no {', '.join(sorted(missing))}"
-        )
+    required = {"encoder", "encoder_conf", "model", "model_conf", "token_list", "token_type"}
+    settings = read_settings(config, required)
     _check_keys(settings, config)
     # Training writes paths relative to the recipe folder.
     for holder, key in (
@@ -108,6 +96,28 @@ def read_training_config(config: Path) -> argparse.Namespace:
         if holder.get(key):
             holder[key] = str(_from_recipe(Path(holder[key]), config))
     return argparse.Namespace(**settings)
+
+
+def read_settings(config: Path, required: set[str]) -> dict[str, Any]:
+    """What training wrote to its ``config.yaml``.
+
+    Raises:
+        ConfigError: Missing, no YAML, or without ``required`` keys.
+    """
+    try:
+        settings = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(
+            f"configuration {config} does not exist.", want="config.yaml written by training"
+        ) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration {config} is not YAML.", got=str(error)) from error
+    missing = required - set(settings or {})
+    if missing:
+        raise ConfigError(
+            f"{config} is not a training configuration.", got=f"no {', '.join(sorted(missing))}"
+        )
+    return dict(settings)
 
 
 def _check_keys(settings: dict[str, Any], config: Path) -> None:

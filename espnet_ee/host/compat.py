@@ -63,6 +63,7 @@ with (
     from espnet2.layers.global_mvn import GlobalMVN
     from espnet2.main_funcs.average_nbest_models import average_nbest_models
     from espnet2.tasks.asr import ASRTask
+    from espnet2.tasks.lm import LMTask
     from espnet2.text.build_tokenizer import build_tokenizer
     from espnet2.text.token_id_converter import TokenIDConverter
     from espnet2.torch_utils.device_funcs import force_gatherable
@@ -76,6 +77,7 @@ with (
         from espnet.nets.pytorch_backend.transformer.add_sos_eos import add_sos_eos
         from espnet.nets.scorer_interface import BatchScorerInterface
         from espnet.nets.scorers.ctc import CTCPrefixScorer
+        from espnet.nets.scorers.length_bonus import LengthBonus
     except ModuleNotFoundError:
         from espnet2.legacy.nets.batch_beam_search import BatchBeamSearch
         from espnet2.legacy.nets.beam_search import BeamSearch
@@ -83,6 +85,7 @@ with (
         from espnet2.legacy.nets.pytorch_backend.transformer.add_sos_eos import add_sos_eos
         from espnet2.legacy.nets.scorer_interface import BatchScorerInterface
         from espnet2.legacy.nets.scorers.ctc import CTCPrefixScorer
+        from espnet2.legacy.nets.scorers.length_bonus import LengthBonus
 
 __all__ = [
     "CTC",
@@ -97,6 +100,8 @@ __all__ = [
     "DefaultFrontend",
     "ESPnetASRModel",
     "GlobalMVN",
+    "LMTask",
+    "LengthBonus",
     "Reporter",
     "StockConformerEncoder",
     "StockEBranchformerEncoder",

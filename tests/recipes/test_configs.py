@@ -9,22 +9,24 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-CONFIGS = sorted(ROOT.glob("conf/train_*.yaml"))
+LANGUAGE_MODEL = ROOT / "conf/train_lm_transformer.yaml"
+RECOGNISERS = sorted(ROOT.glob("conf/train_ee_*.yaml"))
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*RECOGNISERS, LANGUAGE_MODEL], ids=lambda path: path.name)
 def test_header_holds_a_command_that_uses_the_file(path: Path) -> None:
     header = re.match(r"(#.*\n)+", path.read_text())
     assert header is not None
     recipes = re.findall(r"^#   cd egs2/(\w+) && ./run\.sh(.*)$", header[0], re.MULTILINE)
     assert recipes
     for recipe, options in recipes:
-        settings = (ROOT / "egs2" / recipe / "run.sh").read_text() + options
+        scripts = (ROOT / "egs2" / name for name in (f"{recipe}/run.sh", "TEMPLATE_ee/asr_ee.sh"))
+        settings = "".join(script.read_text() for script in scripts) + options
         assert f"conf/{path.name}" in settings or "--asr_tag" in options
         assert (ROOT / "egs2" / recipe / "conf" / path.name).exists()
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", RECOGNISERS, ids=lambda path: path.name)
 def test_exits_are_blocks_and_one_criterion_chooses_the_model(path: Path) -> None:
     config = yaml.safe_load(path.read_text())
     blocks = config["encoder_conf"]["num_blocks"]
@@ -62,3 +64,16 @@ def test_it_builds_at_full_size(name: str, tmp_path: Path) -> None:
     found = sum(parameter.numel() for parameter in model.parameters())
     assert found == parameters if parameters else found > 3_000_000
     assert model.encoder.exit_layers == tuple(args.encoder_conf["exit_layers"])
+
+
+def test_the_language_model_builds_at_full_size(tmp_path: Path) -> None:
+    from espnet_ee.host.compat import LMTask
+
+    command = ["--config", str(LANGUAGE_MODEL), "--output_dir", str(tmp_path)]
+    args = LMTask.get_parser().parse_args(command)
+    args.token_list = ["<blank>", *(f"t{n}" for n in range(254)), "<sos/eos>"]
+    found = sum(parameter.numel() for parameter in LMTask.build_model(args).parameters())
+    embedding, projection, head = 256 * 128, 128 * 512 + 512, 512 * 256 + 256
+    block = 4 * (512 * 512 + 512) + (512 * 2048 + 2048) + (2048 * 512 + 512) + 4 * 512
+    norms = 4 * 512  # before the first block and behind the last
+    assert found == embedding + projection + 16 * block + norms + head

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import io
 import math
@@ -135,3 +136,26 @@ def test_only_what_is_needed_is_downloaded(
         read_table(folder / ("dev_clean_2" if size == "mini" else "dev") / "text").values()
     )
     assert joined == ({"DEV-CLEAN-2"} if size == "mini" else {"DEV-CLEAN", "DEV-OTHER"})
+
+
+def test_texts_of_a_language_model_are_downloaded_if_asked_for(
+    librispeech: Any, make_server: Callable[[], Any], shared_dir: Path
+) -> None:
+    server = make_server()
+    content = gzip.compress(b"A SENTENCE\nANOTHER ONE\n")
+    listed = f"{hashlib.md5(content).hexdigest()}  librispeech-lm-norm.txt.gz\n"
+    server.files["/11/librispeech-lm-norm.txt.gz"] = content
+    server.files["/11/md5sum.txt"] = listed.encode()
+    genuine_files = str(shared_dir / "data/true_format")
+    librispeech.environment |= {"OPENSLR": server.url, "LIBRISPEECH": genuine_files}
+    texts = "data/train_clean_5/text data/local/other_text/text"
+    sets = ("--data_size", "mini", "--valid_set", "test_clean", "--test_sets", "test_clean")
+    options = (*sets, "--use_lm", "true", "--lm_train_text", texts, "--stop_stage", "1")
+    librispeech.succeed(*options)
+    other = librispeech.folder / "data/local/other_text/text"
+    assert other.read_text().splitlines() == [
+        "librispeech_lng_00000001 A SENTENCE",
+        "librispeech_lng_00000002 ANOTHER ONE",
+    ]
+    assert (librispeech.folder / "downloads/librispeech-lm-norm.txt.gz").exists()
+    assert "done before" in librispeech.succeed(*options)

@@ -44,7 +44,7 @@ checkout_options() {
     done
     options+=(--train_set "${prepared_set}")  # it adds _sp itself
     options+=(--asr_speech_fold_length "$((asr_speech_fold_length / 100))")  # and multiplies by 100
-    options+=(--use_lm false --python "${template}/utils/python_ee")
+    options+=(--python "${template}/utils/python_ee")
 }
 
 # default_of NAME: its value in asr_ee.sh

@@ -16,16 +16,20 @@ db_variables() (
 # existing FILE...: those that are there
 existing() { local file; for file in "$@"; do if [ -f "${file}" ]; then echo "${file}"; fi; done; }
 
+# texts_beside_sets: those of --lm_train_text that belong to no set, e.g. data/local/other_text/text
+texts_beside_sets() { tr ' ' '\n' <<< "${lm_train_text}" | sed -n '/^data\/local\//p'; }
+
 # Reads the corpus; writes data/<set>/{wav.scp,text,utt2spk,spk2utt}, and segments if recordings are long.
 stage_1() {
-    local sets inputs variables=()
+    local sets inputs variables=() texts=()
     mapfile -t sets < <(all_sets "${prepared_set}")
+    if "${use_lm}"; then mapfile -t texts < <(texts_beside_sets); fi
     mapfile -t inputs < <(existing db.sh corpus/MANIFEST.tsv)
     if [ -f db.sh ]; then mapfile -t variables < <(db_variables); fi
     begin 1 data/.done.1 --option "local_data_opts=${local_data_opts}" --option "sets=${sets[*]}" \
-        "${variables[@]/#/--variable=}" --input local/data.sh "${inputs[@]}" --output "${sets[@]/#/data/}" || return 0
+        "${variables[@]/#/--variable=}" --input local/data.sh "${inputs[@]}" --output "${sets[@]/#/data/}" "${texts[@]}" || return 0
     # shellcheck disable=SC2086  # the user's string is a list of options
-    data_sets="${sets[*]}" local/data.sh ${local_data_opts}
+    data_sets="${sets[*]}" lm_texts="${texts[*]}" local/data.sh ${local_data_opts}
     py espnet_ee.data.kaldi "${sets[@]/#/data/}"
     finish
 }

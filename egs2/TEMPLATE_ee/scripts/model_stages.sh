@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stages 10 to 14: statistics, training, decoding, scoring, packing.
+# Stages 10 to 16: statistics, training, decoding, scoring, packing, upload.
 # shellcheck disable=SC2154  # variables are those of asr_ee.sh
 
 # training_options TRAIN: options that stages 10 and 11 share, in the array common; TRAIN holds wav.scp and text
@@ -43,36 +43,9 @@ stage_10() {
         --config "${asr_config}:${statistics_prefixes}" "${inputs[@]}" \
         --output "${asr_stats_dir}"/{train,valid}/speech_shape || return 0
     write_run_sh "${asr_stats_dir}" 10
-    collect_statistics
+    collect_statistics "${asr_stats_dir}" "${data_feats}"/{"${train_set}","${valid_set}"}/wav.scp \
+        espnet_ee.bin.asr_train "${common[@]}"
     finish
-}
-
-collect_statistics() {
-    local logdir="${asr_stats_dir}/logdir" new="${asr_stats_dir}/new" jobs
-    jobs=$(at_most "${nj}" "$(wc -l < "${data_feats}/${valid_set}/wav.scp")")
-    rm -rf "${logdir}" "${new}"
-    py espnet_ee.data.split_keys "${jobs}" "${data_feats}/${train_set}/wav.scp:${logdir}/train" \
-        "${data_feats}/${valid_set}/wav.scp:${logdir}/valid"
-    log "Stage 10: log in ${logdir}/stats.*.log"
-    OMP_NUM_THREADS=1 ${train_cmd} --name "${asr_stats_dir##*/}" "JOB=1:${jobs}" "${logdir}/stats.JOB.log" \
-        "${PYTHON}" -m espnet_ee.bin.asr_train --collect_stats true --ngpu 0 "${common[@]}" \
-        --train_shape_file "${logdir}/train.JOB.scp" --valid_shape_file "${logdir}/valid.JOB.scp" \
-        --output_dir "${logdir}/stats.JOB"
-    aggregate_statistics
-}
-
-aggregate_statistics() {
-    local parts=() part job
-    for job in $(seq "${jobs}"); do parts+=(--input_dir "${logdir}/stats.${job}"); done
-    py espnet2.bin.aggregate_stats_dirs "${parts[@]}" --output_dir "${new}" > "${logdir}/aggregate.log" 2>&1
-    for part in train valid; do
-        # batches are sized by text times vocabulary too
-        awk -v n="$(wc -l < "${token_list}")" '{ print $0 "," n }' "${new}/${part}/text_shape" \
-            > "${new}/${part}/text_shape.${token_type}"
-        rm -rf "${asr_stats_dir:?}/${part}"
-        mv "${new}/${part}" "${asr_stats_dir}/${part}"
-    done
-    rm -r "${new}"
 }
 
 # model_options SHAPES: options of stage 11 alone, added to the array common
@@ -83,8 +56,7 @@ model_options() {
         --train_shape_file "$1/text_shape.${token_type}"
         --valid_shape_file "${stats}/valid/speech_shape"
         --valid_shape_file "${stats}/valid/text_shape.${token_type}"
-        --fold_length "${asr_speech_fold_length}" --fold_length "${asr_text_fold_length}"
-        --resume true --output_dir "${asr_exp}")
+        --fold_length "${asr_speech_fold_length}" --fold_length "${asr_text_fold_length}")
     if [ "${feats_normalize}" = global_mvn ]; then
         common+=(--normalize global_mvn --normalize_conf "stats_file=${stats}/train/feats_stats.npz")
     fi
@@ -103,15 +75,6 @@ model_options() {
     fi
 }
 
-# split_training_set TARGET: every epoch then reads part after part, so that one part's lists are in memory
-split_training_set() {
-    log "Stage 11: training set in ${num_splits_asr} parts, ${1}"
-    py espnet2.bin.split_scps --num_splits "${num_splits_asr}" --output_dir "$1" \
-        --scps "${data_feats}/${train_set}"/{wav.scp,text} \
-        "${asr_stats_dir}/train"/{speech_shape,"text_shape.${token_type}"} > "${asr_exp}/split.log" 2>&1 ||
-        die "the training set cannot be split." "$(tail -n 1 "${asr_exp}/split.log")" "" "a smaller --num_splits_asr"
-}
-
 # Reads dump/raw and asr_stats_dir; writes the model to asr_exp. Resumes the same training from checkpoint.pth.
 stage_11() {
     local common inputs train="${data_feats}/${train_set}" shapes="${asr_stats_dir}/train"
@@ -124,21 +87,12 @@ stage_11() {
     begin 11 "${asr_exp}/.done.11" --config "${asr_config}:" "${inputs[@]}" \
         --resumes "${asr_exp}/checkpoint.pth" --output "${asr_exp}/config.yaml" || return 0
     write_run_sh "${asr_exp}" 11
-    if [ "${num_splits_asr}" -gt 1 ]; then split_training_set "${train}"; fi
-    log "Stage 11: log in ${asr_exp}/train.log; curves: tensorboard --logdir ${asr_exp}/tensorboard"
-    tail --pid=$$ -n 0 -F "${asr_exp}/train.log" > >(epoch_lines) 2> /dev/null &
-    follower=$!
-    OMP_NUM_THREADS="${num_threads}" "${PYTHON}" -m espnet2.bin.launch \
-        --cmd "${cuda_cmd} --name ${asr_exp##*/}" --log "${asr_exp}/train.log" \
-        --ngpu "${ngpu}" --num_nodes "${num_nodes}" --init_file_prefix "${asr_exp}/.dist_init_" -- \
-        "${PYTHON}" -m espnet_ee.bin.asr_train "${common[@]}" 2> >(grep -v ' INFO: ' >&2)
-    kill "${follower}" || true
+    if [ "${num_splits_asr}" -gt 1 ]; then
+        split_lists num_splits_asr "${train}" "${data_feats}/${train_set}"/{wav.scp,text} \
+            "${asr_stats_dir}/train"/{speech_shape,"text_shape.${token_type}"}
+    fi
+    train "${asr_exp}" cer_ctc espnet_ee.bin.asr_train "${common[@]}"
     finish
-}
-
-# epoch_lines: of a growing train.log, what one wants to see meanwhile
-epoch_lines() {
-    sed -un 's/.* INFO: \([0-9]*\)epoch results: .*\[valid\].*\(cer_ctc=[0-9.]*\).*/  epoch \1: valid \2/p'
 }
 
 # Reads dump/raw/[org/]<set> and the model; writes texts per exit and the run record, for each set.
@@ -149,13 +103,14 @@ stage_12() {
 }
 
 decode_set() {
-    local dir="${asr_exp}/${inference_tag}/$1" data config=() overrules jobs
+    local dir="${asr_exp}/${inference_tag}/$1" data config=() lm=() overrules jobs
     local model="${asr_exp}/${inference_asr_model}" logdir="${asr_exp}/${inference_tag}/$1/logdir"
     data=$(org_of "$1")  # as ESPnet's org/<valid>: nothing is filtered out of what is scored
     if [ -n "${inference_config}" ]; then config=(--config "${inference_config}"); fi
+    if "${use_lm}"; then lm=(--lm_train_config "${lm_exp}/config.yaml" --lm_file "${lm_exp}/${inference_lm}"); fi
     begin 12 "${dir}/.done.12" --option "inference_args=${inference_args}" --option "batch_size=${batch_size}" \
         --input "${asr_exp}/config.yaml" "${data}"/{text,utt2spk} "${config[@]:1}" \
-        --audio "${data}/wav.scp" --stat "${model}" \
+        --audio "${data}/wav.scp" --stat "${model}" "${lm[@]:3}" \
         --output "${dir}"/{text,record.jsonl.gz} || return 0
     read -r -a overrules <<< "${inference_args}"
     jobs=$(at_most "${inference_nj}" "$(wc -l < "${data}/wav.scp")")
@@ -163,9 +118,10 @@ decode_set() {
     py espnet_ee.data.split_keys "${jobs}" "${data}/wav.scp:${logdir}/keys"
     log "Stage 12: $1: log in ${logdir}/asr_inference.*.log"
     OMP_NUM_THREADS=1 $(inference_command) --name "decode_$1" "JOB=1:${jobs}" "${logdir}/asr_inference.JOB.log" \
-        test -e "${logdir}/output.JOB/record.jsonl.gz" "||" "${PYTHON}" -m espnet_ee.bin.asr_inference "${config[@]}" --batch_size "${batch_size}" --num_threads 1 \
-        --ngpu "$("${gpu_inference}" && echo 1 || echo 0)" --asr_train_config "${asr_exp}/config.yaml" \
-        --asr_model_file "${model}" --data_path_and_name_and_type "${data}/wav.scp,speech,sound" \
+        test -e "${logdir}/output.JOB/record.jsonl.gz" "||" \
+        "${PYTHON}" -m espnet_ee.bin.asr_inference "${config[@]}" --batch_size "${batch_size}" --num_threads 1 \
+        --ngpu "$(inference_gpus)" --asr_train_config "${asr_exp}/config.yaml" \
+        --asr_model_file "${model}" "${lm[@]}" --data_path_and_name_and_type "${data}/wav.scp,speech,sound" \
         --key_file "${logdir}/keys.JOB.scp" --output_dir "${logdir}/output.JOB" "${overrules[@]}"
     py espnet_ee.data.join_outputs "${asr_exp}/${inference_tag}" "$1" --num_jobs "${jobs}" \
         --wav_scp "${data}/wav.scp"
@@ -182,6 +138,8 @@ keep_finished_jobs() {
     mkdir -p "$1"
     echo "${facts}" > "$1/facts"
 }
+
+inference_gpus() { if "${gpu_inference}"; then echo 1; else echo 0; fi; }
 
 inference_command() { if "${gpu_inference}"; then echo "${cuda_cmd} --gpu 1"; else echo "${decode_cmd}"; fi; }
 

@@ -48,8 +48,9 @@ print_help() {
             printf "  --%-23s %s%s\n", name, effect, (value == "" ? "" : " (" value ")")
         }'
     echo
-    echo "Stages: 1 data, 2 speed perturbation, 3 format audio, 4 filter, 5 tokens, 6-9 language models"
-    echo "(skipped), 10 statistics, 11 train, 12 decode, 13 score and report, 14 pack, 15 (skipped), 16 upload."
+    echo "Stages: 1 data, 2 speed perturbation, 3 format audio, 4 filter, 5 tokens, 6-8 language model"
+    echo "(--use_lm true), 9 (skipped), 10 statistics, 11 train, 12 decode, 13 score and report, 14 pack,"
+    echo "15 (skipped), 16 upload."
     echo "A stage that is done is skipped unless its inputs or options changed. In this recipe run.sh sets:"
     sed -n 's/^ *\(--[a-z].*[^\\ ]\) *\\*$/    \1/p' ./run.sh 2> /dev/null || true
 }

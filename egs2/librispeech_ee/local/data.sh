@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Stage 1: LibriSpeech -> data/SET for each of $data_sets; without LIBRISPEECH, downloads the parts that these need.
+# With --use_lm true also $lm_texts: data/local/other_text/text, 40 million sentences of OpenSLR 11 (1.5 GB, unpacked 5 GB).
 # Options, by --local_data_opts: --remove_archives true|false, --jobs N (downloads at a time).
 set -euo pipefail
 
@@ -26,16 +27,34 @@ archive_of() {
     esac
 }
 
-# download OPTIONS...: the parts that are not there yet
+# download ARCHIVES CREATES OPTIONS...: names of arrays; what is not there yet
 download() {
-    local archives=() creates=() mirrors
+    local -n archives="$1" creates="$2"
+    local mirrors
+    shift 2
     read -r -a mirrors <<< "${OPENSLR}"
-    for part in "${parts[@]}"; do
-        archives+=("$(archive_of "${part}")")
-        creates+=("downloads/LibriSpeech/${part}")
-    done
     "${PYTHON}" -m espnet_ee.data.download "${archives[@]}" downloads --creates "${creates[@]}" \
         --mirrors "${mirrors[@]}" --md5sums md5sum.txt "$@"
+}
+
+# download_parts OPTIONS...
+download_parts() {
+    local of_parts=() folders=()
+    for part in "${parts[@]}"; do
+        of_parts+=("$(archive_of "${part}")")
+        folders+=("downloads/LibriSpeech/${part}")
+    done
+    download of_parts folders "$@"
+}
+
+# lm_text FILE: the texts of OpenSLR 11, with ids
+lm_text() {
+    # shellcheck disable=SC2034  # download reads them by name
+    local text=(11/librispeech-lm-norm.txt.gz) itself=(downloads/librispeech-lm-norm.txt.gz)
+    download text itself
+    mkdir -p "${1%/*}"
+    gzip -dc "${itself[0]}" | awk '{ printf "librispeech_lng_%08d %s\n", NR, $0 }' > "$1.new"
+    mv "$1.new" "$1"
 }
 
 # check_parts: all parts are in LIBRISPEECH
@@ -58,10 +77,13 @@ if [ -n "${LIBRISPEECH}" ]; then
     if [ -d "${corpus}/LibriSpeech" ]; then corpus+=/LibriSpeech; fi
     check_parts
 else
-    download "$@"
+    download_parts "$@"
     corpus=downloads/LibriSpeech
 fi
 for set in "${sets[@]}"; do
     read -r -a own <<< "$(parts_of "${set}")"
     "${PYTHON}" -m espnet_ee.data.librispeech "${own[@]/#/${corpus}/}" "data/${set}"
+done
+for text in ${lm_texts:-}; do
+    if [ "${text}" = data/local/other_text/text ]; then lm_text "${text}"; fi
 done
