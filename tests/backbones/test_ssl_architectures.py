@@ -16,7 +16,7 @@ from espnet_ee.ssl.architectures import ARCHITECTURES, BUNDLES, find_architectur
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = [
     path
-    for path in sorted(ROOT.glob("conf/train_*.yaml"))
+    for path in sorted(ROOT.glob("conf/train_ee_*.yaml"))
     if yaml.safe_load(path.read_text())["encoder"] == "ee_ssl"
 ]
 
