@@ -4,20 +4,47 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from waiting import until
 
 START = Path(__file__).resolve().parents[1] / "cluster/start_slurm.sh"
 CONF = Path(__file__).resolve().parents[2] / "conf"
 DAEMONS = ("munged", "slurmctld", "slurmd")
 MISSING = [name for name in DAEMONS if shutil.which(name, path="/usr/sbin:/usr/bin") is None]
+
+# Without dropout, SpecAugment and batch normalisation: two processes draw and see others than one.
+REAL_MODEL: dict[str, Any] = {
+    "encoder": "ee_transformer",
+    "encoder_conf": {
+        "output_size": 16,
+        "attention_heads": 2,
+        "linear_units": 16,
+        "num_blocks": 2,
+        "exit_layers": [1, 2],
+        "input_layer": "dwconv8",
+        **dict.fromkeys(("dropout_rate", "positional_dropout_rate", "attention_dropout_rate"), 0.0),
+    },
+    "model": "ee_ctc_att",
+    "model_conf": {"ctc_weight": 1.0},
+    "frontend_conf": {"n_mels": 20},
+    "batch_type": "sorted",
+    "batch_size": 4,
+    "max_epoch": 2,
+    "num_workers": 0,
+    "optim": "adam",
+    "optim_conf": {"lr": 0.001},
+    "best_model_criterion": [["valid", "cer_ctc", "min"]],
+}
 
 pytestmark = [
     pytest.mark.skipif(bool(MISSING), reason=f"Slurm is not installed: no {', '.join(MISSING)}"),
@@ -120,6 +147,25 @@ def test_jobs_have_names_and_a_failure_shows_its_log(on_slurm: Any, slurm: Path)
         _, shown = run.communicate(timeout=60)
     assert run.returncode == 1
     assert "1 of 2 jobs failed" in shown and "broken as asked" in shown
+
+
+def epochs(exp: Path) -> list[str]:
+    """Losses of each epoch, as training says them."""
+    found = re.findall(r"INFO: \d+epoch results: (.*)", (exp / "train.log").read_text())
+    return [", ".join(re.findall(r"loss\w*=[\d.]+", line)) for line in found]
+
+
+def test_training_on_two_nodes_is_the_training_of_one(on_slurm: Any) -> None:
+    """A real model: the nodes share every batch, so the losses of all epochs are the same."""
+    on_slurm.environment |= {"PYTHON": sys.executable}
+    (on_slurm.folder / "train.yaml").write_text(yaml.safe_dump(REAL_MODEL))
+    stop = ("--stop_stage", "11")
+    on_slurm.succeed(*stop, "--asr_tag", "one")
+    on_slurm.succeed(*stop, "--asr_tag", "two", "--num_nodes", "2")
+    one, two = (on_slurm.folder / f"exp/asr_{name}" for name in ("one", "two"))
+    assert len(epochs(one)) == 2
+    assert epochs(two) == epochs(one)
+    assert "dist_world_size: 2" in (two / "config.yaml").read_text()
 
 
 def test_a_node_that_dies_loses_nothing(on_slurm: Any, slurm: Path) -> None:
