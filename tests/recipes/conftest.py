@@ -8,6 +8,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,14 +48,17 @@ class Recipe:
     environment: dict[str, str] = field(default_factory=dict)
 
     def run(self, *options: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["./run.sh", *options],
-            cwd=self.folder,
-            env=os.environ | {"PYTHON": str(self.folder / "python")} | self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        with self.start(*options, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as running:
+            output, errors = running.communicate()
+        return subprocess.CompletedProcess(running.args, running.returncode, output, errors)
+
+    def start(
+        self, *options: str, script: str = "run.sh", **settings: Any
+    ) -> subprocess.Popen[str]:
+        """The recipe at work; ``settings`` are those of ``Popen``."""
+        environment = os.environ | {"PYTHON": str(self.folder / "python")} | self.environment
+        words = [f"./{script}", *options]
+        return subprocess.Popen(words, cwd=self.folder, env=environment, text=True, **settings)
 
     def add_script(self, name: str, text: str) -> None:
         """A file that can be run; ``name`` counts from the recipe's folder."""

@@ -135,13 +135,7 @@ def test_jobs_have_names_and_a_failure_shows_its_log(on_slurm: Any, slurm: Path)
     for number in (1, 2):
         (on_slurm.folder / f"hold_{number}").touch()
     (on_slurm.folder / "break_2").touch()
-    with subprocess.Popen(
-        ["./run.sh", "--stop_stage", "12"],
-        cwd=on_slurm.folder,
-        env=os.environ | {"PYTHON": str(on_slurm.folder / "python")} | on_slurm.environment,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as run:
+    with on_slurm.start("--stop_stage", "12", stderr=subprocess.PIPE) as run:
         until(lambda: "decode_test" in query(slurm, "squeue", "--format=%j"), 60)
         for number in (1, 2):
             (on_slurm.folder / f"hold_{number}").unlink()
@@ -175,11 +169,7 @@ def test_a_node_that_dies_loses_nothing(on_slurm: Any, slurm: Path) -> None:
     on_slurm.succeed("--stop_stage", "11", "--eval_valid_set", "false")
     for number in (1, 2):
         (on_slurm.folder / f"hold_{number}").touch()
-    with subprocess.Popen(
-        ["./run.sh", "--stop_stage", "12", "--eval_valid_set", "false"],
-        cwd=on_slurm.folder,
-        env=os.environ | {"PYTHON": str(on_slurm.folder / "python")} | on_slurm.environment,
-    ) as run:
+    with on_slurm.start("--stop_stage", "12", "--eval_valid_set", "false") as run:
         decoded = on_slurm.folder / "decoded"
         until(lambda: decoded.exists() and len(decoded.read_text().split()) == 2, 60)
         lost = kill_node_of_job(slurm, "decode_test", number=2)

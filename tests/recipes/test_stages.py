@@ -295,12 +295,7 @@ def test_a_stage_that_outlives_its_killed_run_is_left_alone(recipe: Any) -> None
     # One process to kill: that of asr_ee.sh, not those of its jobs.
     script = (recipe.folder / "run.sh").read_text()
     recipe.add_script("first.sh", script.replace("./asr_ee.sh", "exec ./asr_ee.sh"))
-    with subprocess.Popen(
-        ["./first.sh", *options],
-        cwd=recipe.folder,
-        env=os.environ | {"PYTHON": str(recipe.folder / "python")},
-        stdout=subprocess.DEVNULL,
-    ) as first:
+    with recipe.start(*options, script="first.sh", stdout=subprocess.DEVNULL) as first:
         until(lambda: decoded.exists() and len(decoded.read_text().split()) == 2, 60)
         first.kill()
     error = recipe.fail(*options)
@@ -315,13 +310,7 @@ def test_jobs_do_not_outlive_a_run_that_is_killed_with_all_its_commands(recipe: 
     hold, decoded = recipe.folder / "hold_1", recipe.folder / "decoded"
     hold.touch()
     options = ("--stop_stage", "12", "--eval_valid_set", "false")
-    with subprocess.Popen(
-        ["./run.sh", *options],
-        cwd=recipe.folder,
-        env=os.environ | {"PYTHON": str(recipe.folder / "python")},
-        stdout=subprocess.PIPE,
-        start_new_session=True,
-    ) as first:
+    with recipe.start(*options, stdout=subprocess.PIPE, start_new_session=True) as first:
         until(lambda: decoded.exists() and len(decoded.read_text().split()) == 2, 60)
         os.killpg(first.pid, signal.SIGKILL)
         first.communicate(timeout=10)  # ends when the last that has its standard output ends
