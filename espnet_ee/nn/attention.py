@@ -102,6 +102,7 @@ class RelativeSelfAttention(SelfAttention):
         self.pos_bias_v = nn.Parameter(torch.empty(heads, self.head_width))
         nn.init.xavier_uniform_(self.pos_bias_u)
         nn.init.xavier_uniform_(self.pos_bias_v)
+        self._between_biases: Tensor | None = None  # (H, 1, D/H); packed queries hold the first
 
     def forward(
         self,
@@ -115,8 +116,7 @@ class RelativeSelfAttention(SelfAttention):
         query, key, value = self._project(frames)
         position = self.linear_pos(distances).view(-1, self.heads, self.head_width)
         position = position.permute(1, 2, 0)  # (H, D/H, 2T-1)
-        to_content = query + self.pos_bias_u[:, None]
-        to_position = (query + self.pos_bias_v[:, None]) * (1.0 / math.sqrt(self.head_width))
+        to_content, to_position = self._with_biases(query)
         mixed = []
         for start, end in query_chunks(frames.shape[1]):
             bias = shift_to_keys(to_position[:, :, start:end] @ visible(position, start, end))
@@ -125,11 +125,25 @@ class RelativeSelfAttention(SelfAttention):
             mixed.append(self._mix(to_content[:, :, start:end], key, value, bias))
         return self._join_heads(torch.cat(mixed, dim=2) if len(mixed) > 1 else mixed[0], onto)
 
+    def _with_biases(self, query: Tensor) -> tuple[Tensor, Tensor]:
+        """``(B, H, T, D/H)`` queries to content and to positions, the latter scaled."""
+        if self._between_biases is not None:
+            return query, query + self._between_biases
+        to_content = query + self.pos_bias_u[:, None]
+        return to_content, (query + self.pos_bias_v[:, None]) * self._scale
+
+    @property
+    def _scale(self) -> float:
+        return 1.0 / math.sqrt(self.head_width)
+
     def pack(self) -> None:
-        """See ``Packable``: positions are projected once."""
-        super().pack()
+        """See ``Packable``: positions are projected once; they hold the scale, queries a bias."""
         assert isinstance(self.linear_pos, nn.Linear)
-        self.linear_pos = RememberedPositions(self.linear_pos)
+        with torch.no_grad():
+            self.linear_q.bias.add_(self.pos_bias_u.flatten())
+            self._between_biases = (self.pos_bias_v - self.pos_bias_u)[:, None].detach()
+            self.linear_pos = RememberedPositions(self._scale * self.linear_pos.weight)
+        super().pack()
 
     def flops(self, frames: int) -> int:
         """FLOPs for one utterance of ``frames`` frames (1 MAC = 2 FLOPs)."""
@@ -144,13 +158,13 @@ class RememberedPositions(nn.Module):
     """A projection of position embeddings that no weight changes any more: the longest is kept.
 
     Args:
-        linear: Without bias, on the CPU.
+        weight: ``(D, D)`` of the projection, on the CPU.
     """
 
-    def __init__(self, linear: nn.Linear) -> None:
+    def __init__(self, weight: Tensor) -> None:
         super().__init__()
-        self._product = PackedLinear(linear.weight, None)
-        self._longest = linear.weight.new_empty(0, linear.out_features)
+        self._product = PackedLinear(weight, None)
+        self._longest = weight.new_empty(0, len(weight))
 
     def forward(self, distances: Tensor) -> Tensor:
         """``(2T-1, D)`` embeddings of the distances ``T-1 .. -(T-1)`` to ``(2T-1, D)``."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from espnet_ee.nn.packed import PointwiseConv, project
+from espnet_ee.nn.packed import Packable, PointwiseConv, project
 
 
 class MaskedBatchNorm(nn.BatchNorm1d):
@@ -54,8 +54,17 @@ class DepthwiseConv(nn.Conv1d):
         )
         return mixed.squeeze(2).transpose(1, 2)
 
+    @torch.no_grad()
+    def absorb(self, norm: nn.BatchNorm1d) -> None:
+        """Do the work of a normalisation that follows and is not trained any more."""
+        assert norm.running_var is not None and norm.running_mean is not None
+        assert self.bias is not None
+        gain = norm.weight / (norm.running_var + norm.eps).sqrt()
+        self.weight *= gain[:, None, None]
+        self.bias.copy_((self.bias - norm.running_mean) * gain + norm.bias)
 
-class ConvolutionModule(nn.Module):
+
+class ConvolutionModule(nn.Module, Packable):
     """Pointwise, gated, depthwise, normalised, pointwise (Gulati et al. 2020, arXiv:2005.08100).
 
     Padding is zeroed before the depthwise convolution: there it would otherwise leak the
@@ -71,7 +80,7 @@ class ConvolutionModule(nn.Module):
         super().__init__()
         self.pointwise_conv1 = PointwiseConv(width, 2 * width)
         self.depthwise_conv = DepthwiseConv(width, kernel_size)
-        self.norm = MaskedBatchNorm(width)
+        self.norm: MaskedBatchNorm | None = MaskedBatchNorm(width)
         self.pointwise_conv2 = PointwiseConv(width, width)
         self.activation = activation
 
@@ -80,8 +89,16 @@ class ConvolutionModule(nn.Module):
         gated = functional.glu(self.pointwise_conv1(frames), dim=-1)
         if padding is not None:
             gated = gated.masked_fill(padding[:, :, None], 0.0)
-        mixed = self.activation(self.norm(self.depthwise_conv(gated), padding))
-        return project(self.pointwise_conv2, mixed, onto)
+        mixed = self.depthwise_conv(gated)
+        if self.norm is not None:
+            mixed = self.norm(mixed, padding)
+        return project(self.pointwise_conv2, self.activation(mixed), onto)
+
+    def pack(self) -> None:
+        """See ``Packable``: the normalisation joins the convolution before it."""
+        assert self.norm is not None
+        self.depthwise_conv.absorb(self.norm)
+        self.norm = None
 
     def flops(self, frames: int) -> int:
         """FLOPs for one utterance of ``frames`` frames (1 MAC = 2 FLOPs)."""

@@ -87,10 +87,19 @@ class PackedConv2d(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """``(B, C_in, T, F)`` to ``(B, C_out, T', F')``, both in channels-last layout."""
         rows = maps.permute(0, 2, 3, 1).contiguous()  # (B, T, F, C)
-        by_time = rows.unfold(1, self.kernel, self.stride)  # (B, T', F, C, K)
-        patches = by_time.unfold(2, self.kernel, self.stride)  # (B, T', F', C, K, K)
-        out: Tensor = self.product(patches.permute(0, 1, 2, 4, 5, 3).flatten(3))
+        out: Tensor = self.product(self._patches(rows).flatten(3))
         return out.permute(0, 3, 1, 2)
+
+    def _patches(self, rows: Tensor) -> Tensor:
+        """``(B, T, F, C)`` to a view ``(B, T', F', K, K * C)``: neighbouring bins lie together."""
+        batch, frames, bins, channels = rows.shape
+        kernel, stride = self.kernel, self.stride
+        counts = [(size - kernel) // stride + 1 for size in (frames, bins)]
+        frame = bins * channels
+        return rows.as_strided(
+            (batch, *counts, kernel, kernel * channels),
+            (frames * frame, stride * frame, stride * channels, frame, 1),
+        )
 
 
 class Packable(ABC):

@@ -89,7 +89,11 @@ class ImageStem(Stem):
         else:
             pieces = self.pieces(features.shape[1])
             maps = torch.cat([self.conv(image[:, :, a:b]) for a, b in pieces], dim=2)
-        return self.out(maps.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        return self.out(self._by_frame(maps))  # type: ignore[no-any-return]
+
+    def _by_frame(self, maps: Tensor) -> Tensor:
+        """``(B, C, T', F')`` to ``(B, T', C * F')``, as ESPnet's weights want it."""
+        return maps.transpose(1, 2).flatten(2)
 
     def pieces(self, frames: int) -> list[tuple[int, int]]:
         """Ranges of input frames that inference on a CPU convolves together.
@@ -136,12 +140,23 @@ class Conv2dStem(ImageStem, Packable):
         _channels_last(self.conv)
         self.width, self.bins = width, [halve(features), halve(halve(features))]
         self.out = nn.Sequential(nn.Linear(width * self.bins[1], width), positions)
+        self._channels_first = True
 
     def pack(self) -> None:
-        """See ``Packable``: the second convolution is nearly all of this stem's work."""
-        first, relu, second, _ = self.conv
-        assert isinstance(second, nn.Conv2d)
-        self.conv = nn.Sequential(first, relu, PackedConv2d(second))
+        """See ``Packable``: as products, both convolutions keep the layout that the other wants."""
+        convs = [layer for layer in self.conv if isinstance(layer, nn.Conv2d)]
+        self.conv = nn.Sequential(*map(PackedConv2d, convs))
+        last = self.out[0]
+        assert isinstance(last, nn.Linear)
+        by_channel = last.weight.view(-1, self.width, self.bins[1])  # (D, C, F')
+        self.out[0] = PackedLinear(by_channel.transpose(1, 2).flatten(1), last.bias)
+        self._channels_first = False
+
+    def _by_frame(self, maps: Tensor) -> Tensor:
+        """Packed, bins go before channels, which is how maps lie in memory: no copy."""
+        return (
+            super()._by_frame(maps) if self._channels_first else maps.permute(0, 2, 3, 1).flatten(2)
+        )
 
     def map_macs(self, frames: int) -> int:
         """Multiply-adds of the convolutions of one piece of ``frames`` input frames."""

@@ -87,7 +87,7 @@ def test_chunks_cover_every_query_once():
 def test_remembered_positions_are_the_projected_ones(monkeypatch):
     monkeypatch.setattr(attention_module, "REMEMBERED_FRAMES", 20)
     linear, positions = torch.nn.Linear(WIDTH, 6, bias=False), Positions(WIDTH, True, 0.0)
-    remembered = attention_module.RememberedPositions(linear)
+    remembered = attention_module.RememberedPositions(linear.weight)
     for frames in (5, 3, 9, 9, 1, 20, 33, 7, 600, 20):
         distances = positions.distances(torch.zeros(1, frames, WIDTH))
         torch.testing.assert_close(remembered(distances), linear(distances))
