@@ -32,6 +32,7 @@ DIRECT = [
     "jiwer>=4.0,<5",
     "numpy>=2.0",
     "pyyaml>=6.0",
+    "rapidfuzz",
     "scipy>=1.15",
     "sentencepiece",
     "soundfile>=0.12.1",

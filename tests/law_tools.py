@@ -8,6 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from espnet_ee.replay import first_exit
+
 CLEAR = 1e-3  # scores this far apart cannot change places by rounding
 
 
@@ -18,6 +20,12 @@ def thresholds_between(scores, most: int = 7) -> list[float]:
     between = ((values[1:] + values[:-1]) / 2)[np.diff(values) > CLEAR].tolist()
     step = -(-len(between) // most) or 1
     return [-math.inf, *between[step // 2 :: step], math.inf]
+
+
+def exits_within(scores, thresholds) -> set[int]:
+    """The exits that ``thresholds`` lead to, by replay: a law must have seen them all."""
+    scores = np.asarray(scores, dtype=np.float64)
+    return {int(exit) for threshold in thresholds for exit in first_exit(scores, threshold)}
 
 
 def alike(one, other) -> bool:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import datetime
 from itertools import dropwhile, takewhile
 
@@ -20,7 +21,7 @@ from espnet_ee.bin import merge_records, report, sweep
 from espnet_ee.errors import ConfigError, DataError
 from espnet_ee.records import read_record
 from espnet_ee.report import provenance
-from espnet_ee.report.choice import EXCESS_TARGETS, cheapest, choose
+from espnet_ee.report.choice import EXCESS_TARGETS, cheapest, choose, worth_drawing
 from espnet_ee.report.experiment import load_experiment
 from espnet_ee.report.results import results_text
 from espnet_ee.scored_set import score_set
@@ -82,6 +83,23 @@ def test_the_threshold_of_dev_is_replayed_on_test():
 
 
 # ------------------------------------------------------------------------------- tables
+
+
+def with_policies(scored, names, rng):
+    """``scored`` with scores that say nothing, but ``f``, which knows the errors."""
+    unit = scored.header.policies["entropy"]
+    scores = {name: rng.random(scored.words.errors.shape) for name in names}
+    scores["f"] = -scored.words.errors + 0.01 * scores["f"]
+    header = replace(scored.header, policies=dict.fromkeys(names, unit))
+    return replace(scored, header=header, scores={**scored.scores, **scores})
+
+
+def test_a_figure_has_the_best_policies_where_they_are_many():
+    scored = with_policies(score_set(make_record(60)), "abcdef", np.random.default_rng(0))
+    assert worth_drawing(scored, most=6) == tuple("abcdef")
+    drawn = worth_drawing(scored, most=3)
+    assert len(drawn) == 3 and drawn[-1] == "f" and list(drawn) == sorted(drawn)
+    assert worth_drawing(scored, most=1) == ("f",)
 
 
 def rows_of(text, start):

@@ -11,10 +11,11 @@ from pathlib import Path
 
 from espnet_ee.errors import ConfigError
 from espnet_ee.replay import OperatingPoint
+from espnet_ee.report.choice import worth_drawing
 from espnet_ee.report.experiment import Decoded, load_experiment
 from espnet_ee.report.figure import Panel, check_matplotlib, draw, make_panel
 from espnet_ee.report.files import write_text
-from espnet_ee.report.results import results_text, tests_of
+from espnet_ee.report.results import dev_of, results_text, tests_of
 from espnet_ee.report.summary import summary_text
 
 FIGURE = "wer_vs_cost.png"
@@ -110,5 +111,6 @@ def _panels(decoded: Sequence[Decoded], compared: Sequence[Decoded]) -> list[Pan
             if other.set_name == item.set_name
         }
         title = f"{item.tag}/{item.set_name}" if several_tags else item.set_name
-        panels.append(make_panel(title, item.scored, tuple(item.scored.header.policies), others))
+        drawn = worth_drawing(dev_of(item, decoded)[1] or item.scored)
+        panels.append(make_panel(title, item.scored, drawn, others))
     return panels

@@ -99,7 +99,7 @@ def decode_until_good(
         going_on = waiting if compact else waiting.any().expand_as(waiting)
         if policy.reads_history:
             history.forget(exit.utterances[~going_on])
-            history.add(now.take(going_on.nonzero().squeeze(1)))
+            history.add(now.passed().take(going_on.nonzero().squeeze(1)))
         walk.keep(going_on)
     return [decisions[place] for place in sorted(decisions)]
 
@@ -127,7 +127,7 @@ def decode_all(
             own = {name: values[row] for name, values in scores.items()}
             utterances[row].append(ScoredExit(exit.layer, frames[row], path, own))
         if any(policy.reads_history for policy in policies):
-            history.append(now)
+            history.append(now.passed())
     return utterances
 
 

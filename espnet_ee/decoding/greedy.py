@@ -5,9 +5,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from espnet_ee.decoding.hypothesis import Hypothesis
+from espnet_ee.nn.alignment import BLANK, collapse
 from espnet_ee.nn.masks import valid_frames
-
-BLANK = 0
 
 
 def greedy_ctc(log_probs: Tensor, lengths: Tensor) -> list[Hypothesis]:
@@ -20,11 +19,7 @@ def greedy_ctc(log_probs: Tensor, lengths: Tensor) -> list[Hypothesis]:
     best, labels = log_probs.max(dim=-1)  # (B, T)
     valid = valid_frames(lengths, labels.shape[1])
     labels = labels.masked_fill(~valid, BLANK)
-    kept = labels != BLANK
-    kept[:, 1:] &= labels[:, 1:] != labels[:, :-1]
     scores = best.masked_fill(~valid, 0.0).sum(dim=1).tolist()
-    labels, kept = labels.cpu(), kept.cpu()
     return [
-        Hypothesis(tuple(row[mask].tolist()), score)
-        for row, mask, score in zip(labels, kept, scores, strict=True)
+        Hypothesis(tokens, score) for tokens, score in zip(collapse(labels), scores, strict=True)
     ]

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from espnet_ee.cost import GIGA
-from espnet_ee.decoding.greedy import BLANK, greedy_ctc
+from espnet_ee.decoding.greedy import greedy_ctc
 from espnet_ee.decoding.hypothesis import Hypothesis
 from espnet_ee.errors import ConfigError
 from espnet_ee.exits import Exit
@@ -26,6 +26,7 @@ from espnet_ee.host.compat import (
 from espnet_ee.host.counted_scorer import CountedScorer, FlopTable
 from espnet_ee.host.language_model import LanguageModelFiles, load_language_model
 from espnet_ee.host.model import EarlyExitASRModel
+from espnet_ee.nn.alignment import BLANK
 
 
 @dataclass(frozen=True)

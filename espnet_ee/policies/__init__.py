@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from espnet_ee.errors import ConfigError
 from espnet_ee.policies._base import Evidence, ExitPolicy, stops
-from espnet_ee.policies.certainty import Confidence, Entropy
+from espnet_ee.policies.agreement import Agreement, Alignment, Patience
+from espnet_ee.policies.certainty import (
+    Confidence,
+    Entropy,
+    Margin,
+    SpokenConfidence,
+    SpokenEntropy,
+)
 from espnet_ee.policies.fixed import Layer
 from espnet_ee.spelling import closest
 
@@ -46,5 +53,10 @@ def build_policy(name: str) -> ExitPolicy:
     return _REGISTRY[name]()
 
 
-for _policy in (Layer, Entropy, Confidence):
+BUILT_IN = (
+    *(Layer, Entropy, Confidence),
+    *(Margin, SpokenEntropy, SpokenConfidence),
+    *(Patience, Agreement, Alignment),
+)
+for _policy in BUILT_IN:
     register_policy(_policy)

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from espnet_ee.nn.alignment import frame_labels
+
 
 @dataclass(frozen=True)
 class Evidence:
@@ -24,6 +26,7 @@ class Evidence:
         lengths: ``(B,)`` real frames, at least 1.
         utterances: ``(B,)`` int64, which utterance each row is: its place among those decoded by
             the call. Rows change between exits, this number does not.
+        best: ``(B, T)`` the likeliest labels, of a passed exit; those of this one are ``labels``.
     """
 
     exit_index: int
@@ -31,23 +34,49 @@ class Evidence:
     log_probs: Tensor | None
     lengths: Tensor
     utterances: Tensor
+    best: Tensor | None = None
+
+    @property
+    def labels(self) -> Tensor:
+        """``(B, T)`` int64: the likeliest label of each frame, blank (0) on padding."""
+        if self.best is not None:
+            return self.best
+        assert self.log_probs is not None
+        return frame_labels(self.log_probs, self.lengths)
+
+    def passed(self) -> Evidence:
+        """What is kept when all its utterances go on: labels, not posteriors, V times the size."""
+        best = None if self.log_probs is None else self.labels
+        return replace(self, log_probs=None, best=best)
 
     def take(self, rows: Tensor) -> Evidence:
         """The ``rows`` ``(N,)`` int64, copied and cut to the longest of them."""
         lengths = self.lengths[rows]
-        log_probs = self.log_probs
-        if log_probs is not None:
-            log_probs = log_probs[rows, : int(lengths.max()) if len(rows) else 0]
-        utterances = self.utterances[rows]
-        return replace(self, log_probs=log_probs, lengths=lengths, utterances=utterances)
+        longest = int(lengths.max()) if len(rows) else 0
+
+        def cut(frames: Tensor | None) -> Tensor | None:
+            return None if frames is None else frames[rows, :longest]
+
+        return replace(
+            self,
+            log_probs=cut(self.log_probs),
+            lengths=lengths,
+            utterances=self.utterances[rows],
+            best=cut(self.best),
+        )
 
     @staticmethod
     def join(parts: Sequence[Evidence]) -> Evidence:
         """The rows of several batches at the same exit, padded to the longest of them."""
-        rows = [row for part in parts if part.log_probs is not None for row in part.log_probs]
+
+        def padded(batches: Sequence[Tensor | None]) -> Tensor | None:
+            rows = [row for batch in batches if batch is not None for row in batch]
+            return pad_sequence(rows, batch_first=True) if rows else None
+
         return replace(
             parts[0],
-            log_probs=pad_sequence(rows, batch_first=True) if rows else None,
+            log_probs=padded([part.log_probs for part in parts]),
+            best=padded([part.best for part in parts]),
             lengths=torch.cat([part.lengths for part in parts]),
             utterances=torch.cat([part.utterances for part in parts]),
         )
@@ -77,8 +106,8 @@ class ExitPolicy(ABC):
 
         Args:
             now: This exit.
-            history: The exits before it, shallow first, rows matching ``now``; may be empty for a
-                policy that declares ``reads_history = False``.
+            history: The exits before it, shallow first, rows matching ``now``, without posteriors;
+                may be empty for a policy that declares ``reads_history = False``.
 
         Returns:
             ``(B,)`` float scores; NaN means unknown and never stops.

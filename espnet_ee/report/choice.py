@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from espnet_ee.baselines import fixed_exits
 from espnet_ee.replay import OperatingPoint, replay, sweep, threshold_grid
 from espnet_ee.scored_set import LAYER, ScoredSet
 
 EXCESS_TARGETS = (0.0, 0.005, 0.01)
 """Allowed WER above the last exit's: 0, 0.5 and 1 points, the range papers report."""
+
+MOST_DRAWN = 4  # more curves in one picture cannot be told apart
+_DRAWN_COSTS = 50  # at which WERs are averaged
 
 _GRID_POINTS = 400  # four times finer than a curve needs: the choice, not the plot, is wanted
 
@@ -40,6 +46,24 @@ def cheapest(scored: ScoredSet, policy: str, excess: float) -> OperatingPoint:
         points = sweep(scored, policy, grid.tolist())
     within = [point for point in points if point.wer <= allowed]
     return min(within, key=lambda point: (point.gflops_per_second, point.wer))
+
+
+def worth_drawing(dev: ScoredSet, most: int = MOST_DRAWN) -> tuple[str, ...]:
+    """Return the recorded policies of lowest WER, averaged over costs, in the record's order."""
+    names = tuple(dev.header.policies)
+    if len(names) <= most or len(dev.layers) == 1:
+        return names
+    fixed = fixed_exits(dev)
+    costs = np.linspace(fixed[0].gflops_per_second, fixed[-1].gflops_per_second, _DRAWN_COSTS)
+    best = sorted(names, key=lambda name: _mean_wer(dev, name, costs))[:most]
+    return tuple(name for name in names if name in best)
+
+
+def _mean_wer(scored: ScoredSet, policy: str, costs: NDArray[np.float64]) -> float:
+    """Mean WER at ``costs``, by linear interpolation between thresholds."""
+    points = sweep(scored, policy, threshold_grid(scored.scores[policy]).tolist())
+    pairs = np.array(sorted((point.gflops_per_second, point.wer) for point in points))
+    return float(np.interp(costs, pairs[:, 0], pairs[:, 1]).mean())
 
 
 def choose(dev: ScoredSet, test: ScoredSet, policy: str) -> list[Choice]:

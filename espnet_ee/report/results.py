@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from espnet_ee.baselines import overthinking
-from espnet_ee.report.choice import choose
+from espnet_ee.report.choice import MOST_DRAWN, choose
 from espnet_ee.report.experiment import Decoded, word_intervals
 from espnet_ee.report.provenance import environment_lines, model_lines
 from espnet_ee.report.tables import error_table, policy_table
@@ -17,6 +17,10 @@ Layers count from 1, exits from 0. GFLOPs/s: billions of floating-point operatio
 audio, from the waveform to the scores; a fixed exit pays its own head, a policy that reads
 posteriors every head on its way. S.Err: utterances with an error. Texts are compared as they
 are."""
+
+_FIGURE_LEGEND = f"""\
+The figure has the {MOST_DRAWN} policies of lowest WER, averaged over all costs between the first
+exit's and the last's, on the set that thresholds are chosen on; the tables have all."""
 
 _POLICY_LEGEND = """\
 chosen for: the cheapest threshold whose WER, on the set it was chosen on, is at most so many points
@@ -56,6 +60,8 @@ def results_text(
         lines += ["", f"### {title}", "", *error_table(everything, main, unit, seed)]
     lines += ["", *_LEGEND.splitlines(), *_interval_lines(everything, seed)]
     lines += ["", "### WER against cost", "", f"![WER against cost]({figure})"]
+    if any(len(item.scored.header.policies) > MOST_DRAWN for item in decoded):
+        lines += ["", *_FIGURE_LEGEND.splitlines()]
     studied = [item for item in tests_of(decoded) if len(item.fixed) > 1]
     if studied:
         lines += ["", "### Policies", "", *_POLICY_LEGEND.splitlines()]
@@ -82,7 +88,7 @@ def _interval_lines(decoded: Sequence[Decoded], seed: int) -> list[str]:
 
 def _policy_section(item: Decoded, decoded: Sequence[Decoded], seed: int) -> list[str]:
     scored = item.scored
-    dev_names, dev = _dev_of(item, decoded)
+    dev_names, dev = dev_of(item, decoded)
     if dev is None:
         origin = (
             "Thresholds were chosen on this very set, for want of a dev set: these rows flatter."
@@ -105,7 +111,7 @@ def _policy_section(item: Decoded, decoded: Sequence[Decoded], seed: int) -> lis
     ]
 
 
-def _dev_of(item: Decoded, decoded: Sequence[Decoded]) -> tuple[list[str], ScoredSet | None]:
+def dev_of(item: Decoded, decoded: Sequence[Decoded]) -> tuple[list[str], ScoredSet | None]:
     """Return the dev sets decoded under the same tag, pooled."""
     devs = [other for other in decoded if other.is_dev and other.tag == item.tag]
     if item.is_dev or not devs:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 from law_tools import thresholds_between
-from model_factory import make_recogniser, make_waves
+from model_factory import VARIANTS, make_recogniser, make_waves
 from torch import Tensor
 
 from espnet_ee.data.audio import read_audio
@@ -23,8 +23,14 @@ from espnet_ee.scored_set import score_set
 SAMPLES = [30000, 8000, 16001, 3900, 24000, 8000, 12345, 19999, 5000, 14000, 9000, 33333]
 
 
+@pytest.fixture(scope="module", params=["plain", "calm"])
+def kind(request):
+    """Of the model; exits of a calm one agree at times, so that patience has a choice."""
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(kind, tmp_path_factory):
     folder = tmp_path_factory.mktemp("replay")
     data = folder / "data"
     data.mkdir()
@@ -41,8 +47,8 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def asr(folder):
-    return make_recogniser(folder / "exp")
+def asr(kind, folder):
+    return make_recogniser(folder / "exp", **VARIANTS.get(kind, {}))
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +64,7 @@ def waves(folder):
 
 
 @pytest.mark.parametrize("policy", policy_names())
-def test_replay_equals_live(policy, asr, record, waves):
+def test_replay_equals_live(policy, kind, asr, record, waves):
     scored = score_set(record)
     reached = set()
     for threshold in thresholds_between(scored.scores[policy]):
@@ -70,7 +76,8 @@ def test_replay_equals_live(policy, asr, record, waves):
             assert utterance.exits[pick].tokens == result.tokens
             assert utterance.seconds == result.seconds and utterance.frames == result.frames
         reached |= set(picks.tolist())
-    assert reached == {0, 1, 2}
+    compares_exits = build_policy(policy).reads_history
+    assert reached >= ({0, 1, 2} if compares_exits == (kind == "calm") else {0, 2})
 
 
 @pytest.mark.parametrize("policy", policy_names())

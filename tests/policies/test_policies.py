@@ -21,6 +21,7 @@ from espnet_ee.policies import (
 from espnet_ee.replay import first_exit
 
 V = 5
+CERTAINTY = ("entropy", "confidence", "margin", "spoken_entropy", "spoken_confidence")
 
 
 def evidence(log_probs, lengths=None, layer=4):
@@ -70,9 +71,29 @@ def test_entropy_by_hand():
     assert score("confidence", probs.log()).item() == pytest.approx(0.45)
 
 
+def test_margin_by_hand():
+    probs = torch.tensor([[[0.5, 0.3, 0.2, 0.0, 0.0], [0.1, 0.2, 0.3, 0.4, 0.0]]])
+    assert score("margin", probs.log()).item() == pytest.approx(0.15)
+    assert score("margin", uniform(3)).item() == 0.0 and score("margin", peaked(3)).item() == 1.0
+
+
+def test_spoken_frames_are_those_whose_likeliest_label_is_no_blank():
+    probs = torch.tensor([[[0.8, 0.2, 0.0, 0.0, 0.0], [0.4, 0.6, 0.0, 0.0, 0.0]]])
+    entropy = 0.4 * math.log(0.4) + 0.6 * math.log(0.6)
+    assert score("spoken_entropy", probs.log()).item() == pytest.approx(entropy, rel=1e-6)
+    assert score("spoken_confidence", probs.log()).item() == pytest.approx(0.6)
+
+
+def test_all_blank_is_no_reason_to_stop():
+    silent = torch.full((1, 3, V), -torch.inf)
+    silent[:, :, 0] = 0.0
+    assert score("spoken_entropy", silent).item() == pytest.approx(-math.log(V))
+    assert score("spoken_confidence", silent).item() == 0.0
+
+
 @pytest.mark.parametrize(
     ("name", "garbage"),
-    product(("entropy", "confidence"), (math.nan, math.inf, -math.inf, 0.0, 5.0)),
+    product(CERTAINTY, (math.nan, math.inf, -math.inf, 0.0, 5.0)),
 )
 def test_padding_never_counts(name, garbage):
     log_probs = torch.randn(2, 6, V, generator=torch.Generator().manual_seed(0)).log_softmax(-1)

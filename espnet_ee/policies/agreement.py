@@ -1,0 +1,82 @@
+"""Policies that ask whether another exit would change anything: what did the last one change?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from rapidfuzz.distance import Levenshtein
+from torch import Tensor
+
+from espnet_ee.nn.alignment import collapse
+from espnet_ee.nn.masks import masked_frame_mean
+from espnet_ee.policies._base import Evidence, ExitPolicy
+
+
+@dataclass(frozen=True)
+class Patience(ExitPolicy):
+    """How many exits in a row, up to the one before this, had this exit's text.
+
+    Threshold k: k comparisons without a change. Source: PABEE (arXiv:2006.04152); on transcripts
+    Berrebbi et al. (arXiv:2211.08989). Unlike PABEE's code, no batch decides together.
+    """
+
+    name: ClassVar[str] = "patience"
+    unit: ClassVar[str] = "exits that agree"
+    score_flops_per_posterior: ClassVar[int] = 1  # one comparison
+
+    def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
+        """``(B,)`` whole numbers from 0 to the number of exits passed."""
+        texts = collapse(now.labels)
+        going_on, counts = [True] * len(texts), [0] * len(texts)
+        for before in reversed(history):
+            for row, text in enumerate(collapse(before.labels)):
+                going_on[row] = going_on[row] and text == texts[row]
+                counts[row] += going_on[row]
+        return _scores(counts, now)
+
+
+@dataclass(frozen=True)
+class Agreement(ExitPolicy):
+    """One minus the edit distance to the text of the exit before, per token of the longer text.
+
+    Threshold ``1 - tau`` is soft patience with tolerance tau. Source: patience of PABEE
+    (arXiv:2006.04152) in its form for regression, on token sequences. The first exit has
+    nothing to agree with: 0.
+    """
+
+    name: ClassVar[str] = "agreement"
+    unit: ClassVar[str] = "share of tokens"
+    score_flops_per_posterior: ClassVar[int] = 1
+
+    def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
+        """``(B,)`` from 0 to 1; two empty texts agree."""
+        if not history:
+            return torch.zeros(now.lengths.shape, device=now.lengths.device)
+        pairs = zip(collapse(now.labels), collapse(history[-1].labels), strict=True)
+        return _scores([Levenshtein.normalized_similarity(a, b) for a, b in pairs], now)
+
+
+@dataclass(frozen=True)
+class Alignment(ExitPolicy):
+    """Share of the frames that have the label they had at the exit before, blanks included.
+
+    Source: ours; the frame-wise form of patience (arXiv:2006.04152). The first exit: 0.
+    """
+
+    name: ClassVar[str] = "alignment"
+    unit: ClassVar[str] = "share of frames"
+    score_flops_per_posterior: ClassVar[int] = 1
+
+    def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
+        """``(B,)`` from 0 to 1."""
+        if not history:
+            return torch.zeros(now.lengths.shape, device=now.lengths.device)
+        same = now.labels == history[-1].labels
+        return masked_frame_mean(same.float(), now.lengths)
+
+
+def _scores(values: Sequence[float], now: Evidence) -> Tensor:
+    return torch.tensor(values, dtype=torch.float32, device=now.lengths.device)
