@@ -198,7 +198,7 @@ def test_the_header_holds_versions_checkpoint_and_command(experiment):
         "- Git hash: `",
         "sha256 `0123456789abcdef",
         "parameters: 1,300,000; exits after layers 2, 4, 6 of 6",
-        "decoding seed: 0, threads: 1",
+        "decoding: greedy CTC; seed: 0, threads: 1",
     ):
         assert expected in text
 

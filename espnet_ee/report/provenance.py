@@ -55,16 +55,22 @@ def _git(*arguments: str) -> str | None:
 
 
 def model_lines(headers: Sequence[RecordHeader]) -> list[str]:
-    """Return one block per model that decoded: file, size, seed, threads."""
-    lines: list[str] = []
+    """Return one block per model that decoded: file, size, ways of decoding, seed, threads."""
+    models: dict[tuple[str, str], list[RecordHeader]] = {}
     for header in headers:
-        block = [
-            f"- config: `{header.config}`",
-            f"  - checkpoint: `{header.checkpoint_path}`, sha256 `{header.checkpoint_sha256}`",
-            f"  - parameters: {header.num_parameters:,}; exits after layers "
-            f"{', '.join(map(str, header.exits))} of {header.num_layers}",
-            f"  - decoding seed: {header.seed}, threads: {header.threads}",
-        ]
-        if block[0] not in lines or block[1] not in lines:
-            lines += block
-    return lines
+        models.setdefault((header.config, header.checkpoint_path), []).append(header)
+    return [line for of_model in models.values() for line in _model_block(of_model)]
+
+
+def _model_block(headers: Sequence[RecordHeader]) -> list[str]:
+    first = headers[0]
+    ways = dict.fromkeys(
+        f"{header.decoding}; seed: {header.seed}, threads: {header.threads}" for header in headers
+    )
+    return [
+        f"- config: `{first.config}`",
+        f"  - checkpoint: `{first.checkpoint_path}`, sha256 `{first.checkpoint_sha256}`",
+        f"  - parameters: {first.num_parameters:,}; exits after layers "
+        f"{', '.join(map(str, first.exits))} of {first.num_layers}",
+        *(f"  - decoding: {way}" for way in ways),
+    ]
