@@ -9,6 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from record_factory import make_record
 
+from espnet_ee.baselines import fixed_exits
 from espnet_ee.errors import ConfigError
 from espnet_ee.report import figure
 from espnet_ee.report.labels import Label, place_labels
@@ -85,3 +86,12 @@ def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ConfigError, match=r"needs matplotlib(.|\n)*espnet-ee\[report\]"):
         figure.check_matplotlib()
+
+
+def test_what_costs_or_errs_far_more_is_left_to_the_tables():
+    scored = score_set(make_record(30))
+    first, *_, last = fixed_exits(scored)
+    dear = replace(last, gflops_per_second=3 * last.gflops_per_second)
+    others = {"near": [first, dear], "bad": [replace(last, wer=3 * first.wer)]}
+    drawn = figure.make_panel("test", scored, POLICIES, others)
+    assert drawn.compared == {"near": [first]}

@@ -30,6 +30,7 @@ _CURVE_POINTS = 60
 _LINE_SAMPLES = 300  # one or two pixels apart
 _CURVE_WIDTHS = (3.2, 2.0, 1.3)  # thinner ones are drawn on top where curves coincide
 _FEWEST_TICKS = 3
+_FAR = 1.5  # times this experiment's largest cost or WER
 _MOST_COLUMNS = 3
 _PANEL_INCHES = (6.0, 5.0)
 _DOTS_PER_INCH = 100
@@ -60,14 +61,28 @@ def make_panel(
     if len(scored.layers) == 1:
         policies = ()
     grids = {name: threshold_grid(scored.scores[name], _CURVE_POINTS) for name in policies}
+    fixed = fixed_exits(scored)
     return Panel(
         title=title,
-        fixed=fixed_exits(scored),
+        fixed=fixed,
         oracle=safe_oracle(scored),
         curves={name: sweep(scored, name, grid.tolist()) for name, grid in grids.items()},
         floor_gflops_per_second=scored.header.floor_gflops_per_second,
-        compared=compared or {},
+        compared=_comparable(compared or {}, fixed),
     )
+
+
+def _comparable(
+    compared: Mapping[str, Sequence[OperatingPoint]], fixed: Sequence[OperatingPoint]
+) -> dict[str, list[OperatingPoint]]:
+    """Leave to the tables what would squeeze the experiment itself into a corner."""
+    most_gflops = _FAR * max(point.gflops_per_second for point in fixed)
+    most_wer = _FAR * max(point.wer for point in fixed)
+    near = {
+        name: [p for p in points if p.gflops_per_second <= most_gflops and p.wer <= most_wer]
+        for name, points in compared.items()
+    }
+    return {name: points for name, points in near.items() if points}
 
 
 def check_matplotlib() -> None:
@@ -111,8 +126,8 @@ def draw(panels: Sequence[Panel], path: str | Path) -> None:
     figure.canvas.draw()
     figure.set_layout_engine("none")
     for axes, panel in zip(shown, panels, strict=True):
-        _draw_floor(axes, panel)
-        place_labels(axes, _labels(panel), _drawn(panel))
+        drawn = np.concatenate([_drawn(panel), _draw_floor(axes, panel)])
+        place_labels(axes, _labels(panel), drawn)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png", metadata={"Software": None})
 
@@ -148,17 +163,17 @@ def _draw_lines(axes: Any, panel: Panel) -> None:
         axes.plot(*_xy(points).T, "D", color=_COMPARED_COLOR, markersize=7, zorder=4)
 
 
-def _draw_floor(axes: Any, panel: Panel) -> None:
-    """Shade what no exit can save, and say so along the band, which no curve enters."""
+def _draw_floor(axes: Any, panel: Panel) -> NDArray[np.float64]:
+    """Shade what no exit can save, and say so along the band; return points of the words."""
     if panel.floor_gflops_per_second is None and len(panel.fixed) == 1:
-        return
+        return np.empty((0, 2))
     if panel.floor_gflops_per_second is None:
         floor, words = panel.fixed[0].gflops_per_second, "nothing is cheaper than the first exit"
     else:
         floor, words = panel.floor_gflops_per_second, "floor: before block 1, paid by all"
     axes.axvspan(0, floor, color=_FLOOR_COLOR, linewidth=0, zorder=0)
     middle = max(floor / 2, 0.022 * axes.get_xlim()[1])  # a thin band: half a line of text
-    axes.text(
+    text = axes.text(
         middle,
         0.03,
         words,
@@ -169,6 +184,11 @@ def _draw_floor(axes: Any, panel: Panel) -> None:
         ha="center",
         va="bottom",
     )
+    box = text.get_window_extent(axes.get_figure().canvas.get_renderer())
+    along = np.linspace(box.y0, box.y1, _LINE_SAMPLES)
+    points = np.stack([np.full_like(along, (box.x0 + box.x1) / 2), along], axis=1)
+    spoken: NDArray[np.float64] = axes.transData.inverted().transform(points)
+    return spoken
 
 
 def _decorate(axes: Any, panel: Panel) -> None:

@@ -22,6 +22,9 @@ _FIGURE_LEGEND = f"""\
 The figure has the {MOST_DRAWN} policies of lowest WER, averaged over all costs between the first
 exit's and the last's, on the set that thresholds are chosen on; the tables have all."""
 
+_COMPARED_LEGEND = """\
+Exits of other experiments that cost or err far more than any of this one are in the tables only."""
+
 _POLICY_LEGEND = """\
 chosen for: the cheapest threshold whose WER, on the set it was chosen on, is at most so many points
 over the last exit's; several targets may lead to one threshold. over last: WER points over always
@@ -62,6 +65,8 @@ def results_text(
     lines += ["", "### WER against cost", "", f"![WER against cost]({figure})"]
     if any(len(item.scored.header.policies) > MOST_DRAWN for item in decoded):
         lines += ["", *_FIGURE_LEGEND.splitlines()]
+    if compared:
+        lines += ["", *_COMPARED_LEGEND.splitlines()]
     studied = [item for item in tests_of(decoded) if len(item.fixed) > 1]
     if studied:
         lines += ["", "### Policies", "", *_POLICY_LEGEND.splitlines()]
