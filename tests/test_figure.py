@@ -1,6 +1,7 @@
 """The figure: right size, labels that overlap neither each other nor the frame."""
 
 import sys
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
