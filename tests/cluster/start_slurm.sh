@@ -11,6 +11,8 @@ if [ "${2:-}" = stop ]; then
     exit 0
 fi
 
+# Two of these, in different folders, do not meet.
+port=$((20000 + $(cksum <<< "${dir}" | cut -d ' ' -f 1) % 10000))
 mkdir -p "${dir}"/{state,spool.n1,spool.n2}
 cat > "${dir}/slurm.conf" << END
 ClusterName=test
@@ -33,15 +35,15 @@ ReturnToService=2
 SlurmdTimeout=10
 KillWait=2
 MinJobAge=60
-SlurmctldPort=26817
+SlurmctldPort=${port}
 SlurmctldPidFile=${dir}/slurmctld.pid
 SlurmdPidFile=${dir}/slurmd.%n.pid
 SlurmctldLogFile=${dir}/slurmctld.log
 SlurmdLogFile=${dir}/slurmd.%n.log
 StateSaveLocation=${dir}/state
 SlurmdSpoolDir=${dir}/spool.%n
-NodeName=n1 NodeHostname=$(hostname -s) NodeAddr=127.0.0.1 Port=26821 CPUs=1 State=UNKNOWN
-NodeName=n2 NodeHostname=$(hostname -s) NodeAddr=127.0.0.1 Port=26822 CPUs=1 State=UNKNOWN
+NodeName=n1 NodeHostname=$(hostname -s) NodeAddr=127.0.0.1 Port=$((port + 1)) CPUs=1 State=UNKNOWN
+NodeName=n2 NodeHostname=$(hostname -s) NodeAddr=127.0.0.1 Port=$((port + 2)) CPUs=1 State=UNKNOWN
 PartitionName=test Nodes=n1,n2 Default=YES MaxTime=INFINITE State=UP
 END
 
