@@ -13,6 +13,7 @@ from espnet_ee.errors import ConfigError
 from espnet_ee.host.attention_decoding import AttentionSpeaker, BeamOptions
 from espnet_ee.host.inference import EarlyExitSpeech2Text
 from espnet_ee.nn.packed import PACKED_FLOPS, PackedLinear
+from espnet_ee.policies import build_policy
 
 DECODER = {
     "decoder": "transformer",
@@ -70,14 +71,13 @@ def test_exits_without_a_decoder_speak_by_greedy_ctc(exp, asr, waves):
 
 
 def test_a_run_that_stops_equals_all_exits_and_pays_one_search(asr, waves):
-    decoded = asr.all_exits(waves)
+    decoded = asr.all_exits(waves, [build_policy("entropy")])
     scores = np.array([[exit.scores["entropy"] for exit in item.exits] for item in decoded])
     for threshold in thresholds_between(scores, most=3):
         for live, item in zip(asr(waves, "entropy", threshold), decoded, strict=True):
             exit = item.exits[live.exit_index]
             assert live.tokens == exit.path.tokens
             cost = item.cost.until(live.exit_index, reads_posteriors=True)
-            # All policies are charged in ``item``, entropy alone in ``live``.
             assert cost + exit.path.gflops == pytest.approx(live.gflops, rel=1e-6)
 
 

@@ -62,6 +62,8 @@ class Trained:
 
     def thresholds(self, policy: str) -> list[float]:
         """Between the recorded scores of the utterances."""
+        if policy not in ("layer", *self.record.header.policies):
+            pytest.skip(f"decoded before there was a policy {policy}: make smoke")
         return thresholds_between(policy_scores(self.record, policy)[:UTTERANCES])
 
 
@@ -72,9 +74,9 @@ def trained(request):
 
 @pytest.mark.parametrize("policy", policy_names())
 def test_replay_equals_a_run_that_really_stops(policy, trained):
-    scored = score_set(trained.record)
+    thresholds, scored = trained.thresholds(policy), score_set(trained.record)
     scores, costs = scored.scores[policy], stop_gflops(scored, policy)
-    for threshold in trained.thresholds(policy):
+    for threshold in thresholds:
         picks = first_exit(scores[:UTTERANCES], threshold)
         live = trained.asr(trained.waves, policy, threshold)
         assert [result.exit_index for result in live] == picks.tolist()
