@@ -101,7 +101,7 @@ def _with_language_model(given: dict[str, Any]) -> dict[str, Any]:
 
     checkpoint, config = given.pop("lm_file", None), given.pop("lm_train_config", None)
     if checkpoint is not None:
-        return {**given, "lm": LanguageModelFiles(Path(checkpoint), config and Path(config))}
+        return {**given, "lm": LanguageModelFiles(checkpoint, config)}
     if config is not None or "lm_weight" in given:
         raise ConfigError(
             "there is no language model to search with.",

@@ -26,7 +26,7 @@ def frame_labels(log_probs: Tensor, lengths: Tensor) -> Tensor:
 
 def collapse(labels: Tensor) -> list[tuple[int, ...]]:
     """Merge repeats and drop blanks of each row of ``(B, T)``."""
-    kept = labels != BLANK
+    kept = spoken_frames(labels)
     kept[:, 1:] &= labels[:, 1:] != labels[:, :-1]
     labels, kept = labels.cpu(), kept.cpu()
     return [tuple(row[mask].tolist()) for row, mask in zip(labels, kept, strict=True)]

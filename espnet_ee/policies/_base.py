@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -36,7 +37,7 @@ class Evidence:
     utterances: Tensor
     best: Tensor | None = None
 
-    @property
+    @cached_property
     def labels(self) -> Tensor:
         """``(B, T)`` int64: the likeliest label of each frame, blank (0) on padding."""
         if self.best is not None:

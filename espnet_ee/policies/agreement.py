@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -39,43 +40,52 @@ class Patience(ExitPolicy):
 
 
 @dataclass(frozen=True)
-class Agreement(ExitPolicy):
-    """One minus the edit distance to the text of the exit before, per token of the longer text.
+class _WithTheExitBefore(ExitPolicy):
+    """How far an exit agrees with the one before; the first has nothing to agree with: 0."""
 
-    Threshold ``1 - tau`` is soft patience with tolerance tau. Source: patience of PABEE
-    (arXiv:2006.04152) in its form for regression, on token sequences. The first exit has
-    nothing to agree with: 0.
-    """
-
-    name: ClassVar[str] = "agreement"
-    unit: ClassVar[str] = "share of tokens"
-    score_flops_per_posterior: ClassVar[int] = 1
-
-    def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
-        """``(B,)`` from 0 to 1; two empty texts agree."""
-        if not history:
-            return torch.zeros(now.lengths.shape, device=now.lengths.device)
-        pairs = zip(collapse(now.labels), collapse(history[-1].labels), strict=True)
-        return _scores([Levenshtein.normalized_similarity(a, b) for a, b in pairs], now)
-
-
-@dataclass(frozen=True)
-class Alignment(ExitPolicy):
-    """Share of the frames that have the label they had at the exit before, blanks included.
-
-    Source: ours; the frame-wise form of patience (arXiv:2006.04152). The first exit: 0.
-    """
-
-    name: ClassVar[str] = "alignment"
-    unit: ClassVar[str] = "share of frames"
     score_flops_per_posterior: ClassVar[int] = 1
 
     def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
         """``(B,)`` from 0 to 1."""
         if not history:
             return torch.zeros(now.lengths.shape, device=now.lengths.device)
-        same = now.labels == history[-1].labels
-        return masked_frame_mean(same.float(), now.lengths)
+        return self.agreement(now, history[-1])
+
+    @abstractmethod
+    def agreement(self, now: Evidence, before: Evidence) -> Tensor:
+        """``(B,)`` from 0 to 1, of matching rows."""
+
+
+@dataclass(frozen=True)
+class Agreement(_WithTheExitBefore):
+    """One minus the edit distance to the text of the exit before, per token of the longer text.
+
+    Threshold ``1 - tau`` is soft patience with tolerance tau. Source: patience of PABEE
+    (arXiv:2006.04152) in its form for regression, on token sequences.
+    """
+
+    name: ClassVar[str] = "agreement"
+    unit: ClassVar[str] = "share of tokens"
+
+    def agreement(self, now: Evidence, before: Evidence) -> Tensor:
+        """Two empty texts agree."""
+        pairs = zip(collapse(now.labels), collapse(before.labels), strict=True)
+        return _scores([Levenshtein.normalized_similarity(a, b) for a, b in pairs], now)
+
+
+@dataclass(frozen=True)
+class Alignment(_WithTheExitBefore):
+    """Share of the frames that have the label they had at the exit before, blanks included.
+
+    Source: ours; the frame-wise form of patience (arXiv:2006.04152).
+    """
+
+    name: ClassVar[str] = "alignment"
+    unit: ClassVar[str] = "share of frames"
+
+    def agreement(self, now: Evidence, before: Evidence) -> Tensor:
+        """Padding counts in neither."""
+        return masked_frame_mean((now.labels == before.labels).float(), now.lengths)
 
 
 def _scores(values: Sequence[float], now: Evidence) -> Tensor:
