@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -101,8 +101,8 @@ def training_model(size: ModelSize, stem: str, model_conf: dict[str, Any]) -> Ea
 
 def cost_model(model: EarlyExitASRModel, vocab_size: int) -> CostModel:
     """FLOPs from the features on: stem, blocks, heads and entropy."""
-    scoring = Entropy.score_flops_per_posterior
-    return CostModel(model.encoder, model.head_flops, vocab_size, scoring, frontend=None)
+    scoring = Entropy.score_flops_per_posterior * vocab_size
+    return CostModel(model.encoder, model.head_flops, scoring, frontend=None)
 
 
 def random_features(lengths: Sequence[int], mel_bins: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -126,7 +126,7 @@ class DictatedExits(Entropy):
 
     exits: tuple[int, ...]
 
-    name: ClassVar[str] = "dictated"
+    name = "dictated"
 
     def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
         """``(B,)``: entropy's score, ``inf`` where the utterance has to stop."""

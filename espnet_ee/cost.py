@@ -52,15 +52,16 @@ class UtteranceCost:
     def until(self, exit_index: int, reads_posteriors: bool) -> float:
         """GFLOPs of an utterance that stops at ``exit_index``.
 
-        A policy that reads posteriors runs and scores the head of every exit on the way; any
-        other runs only the last head and scores nothing.
+        Every exit on the way is scored; a policy that reads posteriors runs its head too, any
+        other runs only the last head.
         """
         body, reached = self.body_gflops[exit_index], self.head_gflops[: exit_index + 1]
-        if not reads_posteriors:
-            return body + reached[-1]
         # Added from shallow to deep, as replay does: both give the same last bit.
-        *_, heads = accumulate(head + self.score_gflops for head in reached)
-        return body + heads
+        if reads_posteriors:
+            *_, judged = accumulate(head + self.score_gflops for head in reached)
+            return body + judged
+        *_, judged = accumulate(self.score_gflops for _ in reached)
+        return body + judged + reached[-1]
 
 
 @dataclass(frozen=True)
@@ -70,15 +71,13 @@ class CostModel:
     Attributes:
         encoder: Stem and blocks.
         head_flops: ``(layer, frames) -> FLOPs``.
-        vocab_size: ``V``.
-        score_flops_per_posterior: Of the one policy that is charged.
+        score_flops_per_frame: Of the one policy that is charged.
         frontend: None for models that read features.
     """
 
     encoder: LayeredEncoder
     head_flops: Callable[[int, int], int]
-    vocab_size: int
-    score_flops_per_posterior: int
+    score_flops_per_frame: int
     frontend: LogMelFrontend | None
 
     def utterance(self, feature_frames: int) -> UtteranceCost:
@@ -93,11 +92,11 @@ class CostModel:
             running += encoder.segment_flops(done + 1, layer, frames)
             done = layer
             body.append(running / GIGA)
-        scoring = self.score_flops_per_posterior * frames * self.vocab_size
+        scoring = self.score_flops_per_frame * frames
         heads = tuple(self.head_flops(layer, frames) / GIGA for layer in encoder.exit_layers)
         return UtteranceCost(floor / GIGA, tuple(body), heads, scoring / GIGA)
 
 
-def costliest_score_flops(per_posterior: Iterable[int]) -> int:
-    """The largest FLOPs per posterior, 0 of none: a run that stops scores by one policy only."""
-    return max(per_posterior, default=0)
+def costliest_score_flops(per_frame: Iterable[int]) -> int:
+    """The largest FLOPs per frame, 0 of none: a run that stops scores by one policy only."""
+    return max(per_frame, default=0)

@@ -75,6 +75,7 @@ POLICY = {
     "unit": _TEXT,
     "score_flops_per_posterior": _COUNT,
     "reads_posteriors": Kind("true or false", lambda v: isinstance(v, bool)),
+    "score_flops_per_frame": _COUNT,
 }
 UTTERANCE = {
     "id": _NAME,

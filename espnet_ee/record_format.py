@@ -32,12 +32,14 @@ class RecordedPolicy:
     Attributes:
         unit: Of its scores; higher scores are surer.
         score_flops_per_posterior: FLOPs of scoring for each of ``frames * vocab_size``.
-        reads_posteriors: Whether it pays the head, and its scoring, of every exit on the way.
+        reads_posteriors: Whether it pays the head of every exit on the way.
+        score_flops_per_frame: Of what else it reads, its hidden states above all.
     """
 
     unit: str
     score_flops_per_posterior: int
     reads_posteriors: bool
+    score_flops_per_frame: int = 0
 
 
 @dataclass(frozen=True)
@@ -146,13 +148,19 @@ def parse_header(line: Any, where: str) -> RecordHeader:
         set_name=value["set"],
         exits=tuple(exits),
         policies={
-            name: RecordedPolicy(**checked(policy, POLICY, f"{where}: policy {name}"))
+            name: RecordedPolicy(**_parse_policy(policy, f"{where}: policy {name}"))
             for name, policy in value["policies"].items()
         },
         checkpoint_path=checkpoint["path"],
         checkpoint_sha256=checkpoint["sha256"],
         **{key: value[key] for key in _HEADER_AS_IS},
     )
+
+
+def _parse_policy(value: Any, where: str) -> dict[str, Any]:
+    if isinstance(value, dict):  # older records lack it
+        value = {"score_flops_per_frame": 0, **value}
+    return checked(value, POLICY, where)
 
 
 def header_to_json(header: RecordHeader) -> dict[str, Any]:

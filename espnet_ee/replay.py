@@ -72,16 +72,21 @@ def first_exit(scores: FloatArray, threshold: float) -> IntArray:
 def stop_gflops(scored: ScoredSet, policy: str) -> FloatArray:
     """Return the cost of stopping at each exit, ``(U, E)``.
 
-    A policy that reads posteriors pays every head on its way and its own scoring of each; any
-    other, as ``layer``, pays the last head only. Both pay the text where they stop. To the last
+    A policy pays its own scoring of every exit on its way, and each head there if it reads
+    posteriors; ``layer`` pays the last head only. All pay the text where they stop. To the last
     bit this is what ``espnet_ee.cost.UtteranceCost.until`` charges a run that stops.
     """
     body, heads = scored.body_gflops, scored.head_gflops
-    if policy == LAYER or not scored.header.policies[policy].reads_posteriors:
+    if policy == LAYER:
         return body + heads + scored.text_gflops
-    per_posterior = scored.header.policies[policy].score_flops_per_posterior
-    scoring = per_posterior * scored.frames * scored.header.vocab_size / GIGA  # (U,)
-    total: FloatArray = body + (heads + scoring[:, None]).cumsum(axis=1) + scored.text_gflops
+    facts = scored.header.policies[policy]
+    per_frame = facts.score_flops_per_posterior * scored.header.vocab_size
+    scoring = (per_frame + facts.score_flops_per_frame) * scored.frames[:, None] / GIGA  # (U, 1)
+    if facts.reads_posteriors:
+        total: FloatArray = body + (heads + scoring).cumsum(axis=1) + scored.text_gflops
+    else:
+        judged = np.broadcast_to(scoring, heads.shape).cumsum(axis=1)
+        total = body + judged + heads + scored.text_gflops
     return total
 
 

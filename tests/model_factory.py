@@ -15,10 +15,16 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+from espnet_ee.lexical import LEXICAL_NAME, Lexical
+from espnet_ee.policies import Resources, build_policy
+
 TOKENS = ("<blank>", "<unk>", "<space>", *"ABCDEFGHIJ", "<sos/eos>")
 SAMPLE_RATE = 16000
 HOP = 160
 N_MELS = 40
+
+# Short words: of what a random model writes some are known, most are not.
+LEXICAL = Lexical.of_texts([f"{one} {one}{two}" for one in "ABCDEFGHIJ" for two in "ABCDE"])
 
 STACK: dict[str, Any] = {
     "output_size": 16,
@@ -129,7 +135,15 @@ def make_experiment(folder: Path, seed: int = 0, calm: float = 1.0, **changes) -
     text = yaml.safe_dump(vars(args), allow_unicode=True)
     (folder / "config.yaml").write_text(text, encoding="utf-8")
     torch.save(model.state_dict(), folder / "valid.cer_ctc.ave.pth")
+    LEXICAL.save(folder / LEXICAL_NAME)
     return folder
+
+
+def make_policy(name: str):
+    """A policy that knows what ``make_experiment`` leaves beside a model."""
+    spell = {place: " " if token == "<space>" else token for place, token in enumerate(TOKENS)}
+    resources = Resources(lambda tokens: "".join(spell[token] for token in tokens), LEXICAL)
+    return build_policy(name).bind(resources)
 
 
 def make_recogniser(folder: Path, seed: int = 0, **changes):

@@ -18,7 +18,7 @@ def test_the_front_end_by_hand():
 def test_stopping_at_an_exit():
     cost = UtteranceCost(0.5, (1.0, 2.0, 4.0), (0.1, 0.2, 0.4), 0.01)
     assert [cost.until(k, reads_posteriors=False) for k in range(3)] == pytest.approx(
-        [1.1, 2.2, 4.4]
+        [1.11, 2.22, 4.43]
     )
     assert [cost.until(k, reads_posteriors=True) for k in range(3)] == pytest.approx(
         [1.11, 2.32, 4.73]

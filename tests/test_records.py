@@ -68,6 +68,7 @@ def test_the_file_has_the_fields_of_the_format(saved):
         "unit": "-nats/frame",
         "score_flops_per_posterior": 3,
         "reads_posteriors": True,
+        "score_flops_per_frame": 0,
     }
     assert header["exits"] == [2, 4, 6] and set(header["checkpoint"]) == {"path", "sha256"}
     assert set(first) == {

@@ -74,14 +74,14 @@ def test_each_policy_pays_its_own_scoring_of_every_exit_on_the_way():
     policies = {
         "dear": RecordedPolicy("unit", 300_000, True),
         "cheap": RecordedPolicy("unit", 100_000, True),
-        "blind": RecordedPolicy("unit", 100_000, False),
+        "blind": RecordedPolicy("unit", 50_000, False, 50_000 * 500),
     }
     header = replace(record.header, policies=policies, vocab_size=500)  # and 10 frames
     scored = score_set(replace(record, header=header))
     for policy, costs in {
         "dear": [4.0, 8.0, 12.0],
         "cheap": [3.0, 6.0, 9.0],
-        "blind": [2.5, 4.5, 6.5],
+        "blind": [3.0, 5.5, 8.0],
         "layer": [2.5, 4.5, 6.5],
     }.items():
         assert stop_gflops(scored, policy).tolist() == [costs]

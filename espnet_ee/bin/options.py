@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from espnet_ee.errors import ConfigError
+from espnet_ee.scored_set import LAYER
 
 if TYPE_CHECKING:
     from espnet_ee.host.attention_decoding import BeamOptions
@@ -119,7 +120,7 @@ def check_threshold(policy: ExitPolicy, value: float | None) -> float:
     """
     if value is not None:
         return value
-    if policy.reads_posteriors:
+    if policy.name != LAYER:
         raise ConfigError(
             f"policy {policy.name} needs a threshold.",
             want=f"a number in {policy.unit}",

@@ -88,7 +88,7 @@ def decode_until_good(
     walk = model.walk(batches)
     for exit in walk:
         log_probs = model.exit_log_probs(exit) if policy.reads_posteriors else None
-        now = Evidence(exit.index, exit.layer, log_probs, exit.lengths, exit.utterances)
+        now = _evidence(exit, log_probs)
         passed = history.of(exit.utterances) if policy.reads_history else []
         scores = policy.score(now, passed)
         undecided = _undecided(exit, decisions)
@@ -99,7 +99,8 @@ def decode_until_good(
         going_on = waiting if compact else waiting.any().expand_as(waiting)
         if policy.reads_history:
             history.forget(exit.utterances[~going_on])
-            history.add(now.passed().take(going_on.nonzero().squeeze(1)))
+            rows = going_on.nonzero().squeeze(1)
+            history.add(now.passed(keep_hidden=policy.reads_hidden).take(rows))
         walk.keep(going_on)
     return [decisions[place] for place in sorted(decisions)]
 
@@ -120,15 +121,22 @@ def decode_all(
     history: list[Evidence] = []
     for exit in model.walk([(features, lengths)]):
         log_probs = model.exit_log_probs(exit)
-        now = Evidence(exit.index, exit.layer, log_probs, exit.lengths, exit.utterances)
+        now = _evidence(exit, log_probs)
         scores = {policy.name: policy.score(now, history).tolist() for policy in policies}
         frames = exit.lengths.tolist()
         for row, path in enumerate(speak(exit, log_probs)):
             own = {name: values[row] for name, values in scores.items()}
             utterances[row].append(ScoredExit(exit.layer, frames[row], path, own))
         if any(policy.reads_history for policy in policies):
-            history.append(now.passed())
+            keep_hidden = any(policy.reads_hidden for policy in policies)
+            history.append(now.passed(keep_hidden))
     return utterances
+
+
+def _evidence(exit: Exit, log_probs: Tensor | None) -> Evidence:
+    return Evidence(
+        exit.index, exit.layer, log_probs, exit.lengths, exit.utterances, hidden=exit.hidden
+    )
 
 
 def _undecided(exit: Exit, decisions: Mapping[int, Decision]) -> Tensor:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from espnet_ee.decoding.hypothesis import Hypothesis
-from espnet_ee.nn.alignment import BLANK, collapse
-from espnet_ee.nn.masks import valid_frames
+from espnet_ee.nn.alignment import best_path, collapse
 
 
 def greedy_ctc(log_probs: Tensor, lengths: Tensor) -> list[Hypothesis]:
@@ -16,10 +15,8 @@ def greedy_ctc(log_probs: Tensor, lengths: Tensor) -> list[Hypothesis]:
         log_probs: ``(B, T, V)``, blank first; padding is never read.
         lengths: ``(B,)`` real frames.
     """
-    best, labels = log_probs.max(dim=-1)  # (B, T)
-    valid = valid_frames(lengths, labels.shape[1])
-    labels = labels.masked_fill(~valid, BLANK)
-    scores = best.masked_fill(~valid, 0.0).sum(dim=1).tolist()
+    labels, best = best_path(log_probs, lengths)
+    scores = best.sum(dim=1).tolist()
     return [
         Hypothesis(tokens, score) for tokens, score in zip(collapse(labels), scores, strict=True)
     ]

@@ -20,9 +20,9 @@ FEATURES_PER_SEC = 100  # of models that read features: Kaldi's frame shift of 1
 
 def cost_model_of(model: EarlyExitASRModel, rules: Sequence[ExitPolicy]) -> CostModel:
     """Counts GFLOPs of ``model`` when it is scored by the costliest of ``rules``."""
-    scoring = costliest_score_flops(rule.score_flops_per_posterior for rule in rules)
-    frontend = log_mel_of(model.frontend)
-    return CostModel(model.encoder, model.head_flops, model.vocab_size, scoring, frontend)
+    width = model.encoder.output_size()
+    scoring = costliest_score_flops(rule.score_flops(model.vocab_size, width) for rule in rules)
+    return CostModel(model.encoder, model.head_flops, scoring, log_mel_of(model.frontend))
 
 
 def sample_rate_of(args: argparse.Namespace) -> int:

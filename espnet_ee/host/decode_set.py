@@ -17,7 +17,7 @@ from espnet_ee.host.compat import DatadirWriter, espnet_version
 from espnet_ee.host.feeding import Feeder
 from espnet_ee.host.inference import EarlyExitSpeech2Text
 from espnet_ee.host.recognition import AllExits
-from espnet_ee.policies import ExitPolicy, build_policy, policy_names
+from espnet_ee.policies import ExitPolicy, available_policies
 from espnet_ee.precision import precision_note
 from espnet_ee.records import (
     RECORD_NAME,
@@ -71,9 +71,10 @@ def decode_set(asr: EarlyExitSpeech2Text, job: DecodeJob) -> Mapping[str, DataEr
         DataError: The directory is empty or its files disagree.
     """
     paths, refs, speakers = _read_job(job)
-    rules = _recorded_policies(job.policy)
+    rules = _recorded_policies(asr, job.policy)
     header = _header(asr, job, rules)
-    unfinished = Unfinished(job.out / UNFINISHED, header, [paths, refs, speakers])
+    words = sorted(asr.resources.lexical.words) if asr.resources.lexical else []
+    unfinished = Unfinished(job.out / UNFINISHED, header, [paths, refs, speakers, words])
     # A header that cannot be written shows before the decoding, not after it.
     with unfinished as results, RecordWriter(job.out / RECORD_NAME, header) as writer:
         feeder = Feeder(asr, paths, done=frozenset(results.done))
@@ -94,12 +95,10 @@ def decode_set(asr: EarlyExitSpeech2Text, job: DecodeJob) -> Mapping[str, DataEr
     return feeder.failures
 
 
-def _recorded_policies(chosen: ExitPolicy) -> list[ExitPolicy]:
-    """All registered that read posteriors, and the job's; ``layer`` follows from the header."""
-    rules = {name: rule for name in policy_names() if (rule := build_policy(name)).reads_posteriors}
-    if chosen.name != LAYER:
-        rules[chosen.name] = chosen
-    return list(rules.values())
+def _recorded_policies(asr: EarlyExitSpeech2Text, chosen: ExitPolicy) -> list[ExitPolicy]:
+    """All that the model can be scored by, and the job's, but ``layer``: the header has it."""
+    rules = {rule.name: rule for rule in (*available_policies(asr.resources), asr.policy(chosen))}
+    return [rule for name, rule in rules.items() if name != LAYER]
 
 
 def _read_job(job: DecodeJob) -> tuple[dict[str, str], dict[str, str], dict[str, str]]:
@@ -193,7 +192,10 @@ def _header(asr: EarlyExitSpeech2Text, job: DecodeJob, rules: Sequence[ExitPolic
         num_layers=asr.exit_layers[-1],
         policies={
             rule.name: RecordedPolicy(
-                rule.unit, rule.score_flops_per_posterior, rule.reads_posteriors
+                rule.unit,
+                rule.score_flops_per_posterior,
+                rule.reads_posteriors,
+                rule.score_flops(0, asr.model.encoder.output_size()),
             )
             for rule in rules
         },

@@ -32,9 +32,10 @@ from espnet_ee.host.costing import cost_model_of, log_mel_of, reference_cost, sa
 from espnet_ee.host.pretrained import find_model
 from espnet_ee.host.recognition import AllExits, Recognition
 from espnet_ee.host.waves import Wave, check_wave
+from espnet_ee.lexical import Lexical
 from espnet_ee.nn.onednn import widen_primitive_cache
 from espnet_ee.nn.packed import pack_for_inference
-from espnet_ee.policies import ExitPolicy, build_policy, policy_names
+from espnet_ee.policies import ExitPolicy, Resources, available_policies, build_policy
 from espnet_ee.record_format import GREEDY
 from espnet_ee.walk import Batch
 
@@ -73,6 +74,7 @@ class EarlyExitSpeech2Text:
         self.frontend = log_mel_of(self.model.frontend)
         self.decoding = str(beam or GREEDY)
         self.speak: Speaker = AttentionSpeaker(self.model, beam) if beam else speak_greedily
+        self.resources = Resources(self.text_of, Lexical.find(loaded.config.parent))
         widen_primitive_cache()
         pack_for_inference(self.model)
 
@@ -157,10 +159,10 @@ class EarlyExitSpeech2Text:
             One result per waveform, in input order.
 
         Raises:
-            ConfigError: Unknown policy.
+            ConfigError: Unknown policy, or the model lacks what it needs.
             DataError: A waveform is empty, too short, not one-dimensional or not finite.
         """
-        rule = build_policy(policy) if isinstance(policy, str) else policy
+        rule = self.policy(policy)
         asked: list[tuple[int, int, float]] = []  # place in waves, feature frames, seconds
 
         def batches() -> Iterator[Batch]:
@@ -184,12 +186,13 @@ class EarlyExitSpeech2Text:
 
         Args:
             waves: As for a call.
-            policies: Scored at every exit; default all registered ones.
+            policies: Scored at every exit; default all that this model has what they need for.
 
         Returns:
             One result per waveform, in input order.
         """
-        rules = [build_policy(name) for name in policy_names()] if policies is None else policies
+        chosen = available_policies(self.resources) if policies is None else policies
+        rules = [self.policy(rule) for rule in chosen]
         results: dict[int, AllExits] = {}
         cost_model = self.cost_model(rules)
         for places, features, lengths, seconds in self._batches(waves):
@@ -200,6 +203,14 @@ class EarlyExitSpeech2Text:
                 texts = tuple(self.text_of(e.path.tokens) for e in exits)
                 results[place] = AllExits(texts, tuple(exits), cost_model.utterance(n), sec)
         return [results[place] for place in sorted(results)]
+
+    def policy(self, rule: str | ExitPolicy) -> ExitPolicy:
+        """The policy, or the one of that name, with what this model has for it.
+
+        Raises:
+            ConfigError: Unknown policy, or the model lacks what it needs.
+        """
+        return (build_policy(rule) if isinstance(rule, str) else rule).bind(self.resources)
 
     def text_of(self, tokens: Sequence[int]) -> str:
         """Token ids to words."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -10,18 +12,28 @@ from espnet_ee.nn.masks import valid_frames
 BLANK = 0
 
 
-def frame_labels(log_probs: Tensor, lengths: Tensor) -> Tensor:
+class BestPath(NamedTuple):
     """The likeliest label of each frame.
+
+    Attributes:
+        labels: ``(B, T)`` int64, blank on padding.
+        log_probs: ``(B, T)`` theirs, 0 on padding.
+    """
+
+    labels: Tensor
+    log_probs: Tensor
+
+
+def best_path(log_probs: Tensor, lengths: Tensor) -> BestPath:
+    """The greedy path of each row.
 
     Args:
         log_probs: ``(B, T, V)``, blank first; padding is never read.
         lengths: ``(B,)`` real frames.
-
-    Returns:
-        ``(B, T)`` int64, blank on padding.
     """
-    labels = log_probs.argmax(dim=-1)
-    return labels.masked_fill(~valid_frames(lengths, labels.shape[1]), BLANK)
+    best, labels = log_probs.max(dim=-1)
+    padding = ~valid_frames(lengths, labels.shape[1])
+    return BestPath(labels.masked_fill(padding, BLANK), best.masked_fill(padding, 0.0))
 
 
 def collapse(labels: Tensor) -> list[tuple[int, ...]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from espnet_ee.errors import ConfigError
 from espnet_ee.policies._base import Evidence, ExitPolicy, stops
 from espnet_ee.policies.agreement import Agreement, Alignment, Patience
@@ -13,9 +15,21 @@ from espnet_ee.policies.certainty import (
     SpokenEntropy,
 )
 from espnet_ee.policies.fixed import Layer
+from espnet_ee.policies.lexical import Brevity, KnownWords, Spelling
+from espnet_ee.policies.resources import Resources
+from espnet_ee.policies.steadiness import Cosine, Window
 from espnet_ee.spelling import closest
 
-__all__ = ["Evidence", "ExitPolicy", "build_policy", "policy_names", "register_policy", "stops"]
+__all__ = [
+    "Evidence",
+    "ExitPolicy",
+    "Resources",
+    "available_policies",
+    "build_policy",
+    "policy_names",
+    "register_policy",
+    "stops",
+]
 
 _REGISTRY: dict[str, type[ExitPolicy]] = {}
 
@@ -53,10 +67,21 @@ def build_policy(name: str) -> ExitPolicy:
     return _REGISTRY[name]()
 
 
+def available_policies(resources: Resources) -> tuple[ExitPolicy, ...]:
+    """All registered policies that the model at hand has what they need for."""
+    found = []
+    for name in _REGISTRY:
+        with suppress(ConfigError):
+            found.append(build_policy(name).bind(resources))
+    return tuple(found)
+
+
 BUILT_IN = (
     *(Layer, Entropy, Confidence),
     *(Margin, SpokenEntropy, SpokenConfidence),
     *(Patience, Agreement, Alignment),
+    *(Window, Cosine),
+    *(KnownWords, Spelling, Brevity),
 )
 for _policy in BUILT_IN:
     register_policy(_policy)

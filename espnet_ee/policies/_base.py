@@ -6,13 +6,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from espnet_ee.nn.alignment import frame_labels
+from espnet_ee.nn.alignment import BestPath, best_path, collapse
+from espnet_ee.policies.resources import Resources
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,9 @@ class Evidence:
         lengths: ``(B,)`` real frames, at least 1.
         utterances: ``(B,)`` int64, which utterance each row is: its place among those decoded by
             the call. Rows change between exits, this number does not.
-        best: ``(B, T)`` the likeliest labels, of a passed exit; those of this one are ``labels``.
+        hidden: ``(B, T, D)`` what the head reads; of passed exits only for a policy that declares
+            ``reads_hidden = True``.
+        best: The greedy path, of a passed exit; that of this one is worked out.
     """
 
     exit_index: int
@@ -35,20 +37,32 @@ class Evidence:
     log_probs: Tensor | None
     lengths: Tensor
     utterances: Tensor
-    best: Tensor | None = None
+    hidden: Tensor | None = None
+    best: BestPath | None = None
 
     @cached_property
-    def labels(self) -> Tensor:
-        """``(B, T)`` int64: the likeliest label of each frame, blank (0) on padding."""
+    def path(self) -> BestPath:
+        """The greedy path: the likeliest label of each frame and its log-probability."""
         if self.best is not None:
             return self.best
         assert self.log_probs is not None
-        return frame_labels(self.log_probs, self.lengths)
+        return best_path(self.log_probs, self.lengths)
 
-    def passed(self) -> Evidence:
+    @property
+    def labels(self) -> Tensor:
+        """``(B, T)`` int64: the likeliest label of each frame, blank (0) on padding."""
+        return self.path.labels
+
+    @cached_property
+    def texts(self) -> list[tuple[int, ...]]:
+        """``B`` greedy texts as labels."""
+        return collapse(self.labels)
+
+    def passed(self, keep_hidden: bool = False) -> Evidence:
         """What is kept when all its utterances go on: labels, not posteriors, V times the size."""
-        best = None if self.log_probs is None else self.labels
-        return replace(self, log_probs=None, best=best)
+        best = self.best if self.log_probs is None else self.path
+        hidden = self.hidden if keep_hidden else None
+        return replace(self, log_probs=None, hidden=hidden, best=best)
 
     def take(self, rows: Tensor) -> Evidence:
         """The ``rows`` ``(N,)`` int64, copied and cut to the longest of them."""
@@ -63,7 +77,8 @@ class Evidence:
             log_probs=cut(self.log_probs),
             lengths=lengths,
             utterances=self.utterances[rows],
-            best=cut(self.best),
+            hidden=cut(self.hidden),
+            best=self.best and BestPath(*(part[rows, :longest] for part in self.best)),
         )
 
     @staticmethod
@@ -74,16 +89,18 @@ class Evidence:
             rows = [row for batch in batches if batch is not None for row in batch]
             return pad_sequence(rows, batch_first=True) if rows else None
 
+        labels = padded([part.best and part.best.labels for part in parts])
+        peaks = padded([part.best and part.best.log_probs for part in parts])
         return replace(
             parts[0],
             log_probs=padded([part.log_probs for part in parts]),
-            best=padded([part.best for part in parts]),
+            hidden=padded([part.hidden for part in parts]),
+            best=None if labels is None or peaks is None else BestPath(labels, peaks),
             lengths=torch.cat([part.lengths for part in parts]),
             utterances=torch.cat([part.utterances for part in parts]),
         )
 
 
-@dataclass(frozen=True)
 class ExitPolicy(ABC):
     """One exit rule.
 
@@ -92,14 +109,23 @@ class ExitPolicy(ABC):
         unit: Unit of the score and so of the threshold.
         reads_posteriors: Whether the heads of passed exits must run.
         reads_history: Whether passed exits must be kept for ``score``.
+        reads_hidden: Whether they are kept with their hidden states.
         score_flops_per_posterior: FLOPs of scoring for each element of ``(T, V)``.
+        score_flops_per_hidden: The same for each element of ``(T, D)``.
     """
 
-    name: ClassVar[str]
-    unit: ClassVar[str]
-    reads_posteriors: ClassVar[bool] = True
-    reads_history: ClassVar[bool] = True
-    score_flops_per_posterior: ClassVar[int] = 0
+    name: str
+    unit: str
+    reads_posteriors: bool = True
+    reads_history: bool = True
+    reads_hidden: bool = False
+    score_flops_per_posterior: int = 0
+    score_flops_per_hidden: int = 0
+
+    def score_flops(self, vocab_size: int, width: int) -> int:
+        """FLOPs of scoring a frame of ``V`` posteriors and ``D`` hidden values."""
+        posteriors = self.score_flops_per_posterior * vocab_size
+        return posteriors + self.score_flops_per_hidden * width
 
     @abstractmethod
     def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
@@ -113,6 +139,14 @@ class ExitPolicy(ABC):
         Returns:
             ``(B,)`` float scores; NaN means unknown and never stops.
         """
+
+    def bind(self, resources: Resources) -> ExitPolicy:
+        """This policy with what the model at hand has for it; itself if it needs nothing.
+
+        Raises:
+            ConfigError: The model lacks what it needs.
+        """
+        return self
 
 
 def stops(scores: Tensor, threshold: float, last: bool) -> Tensor:
@@ -130,3 +164,8 @@ def stops(scores: Tensor, threshold: float, last: bool) -> Tensor:
         return torch.ones_like(scores, dtype=torch.bool)
     # In double precision, as replay compares: float32 would round the threshold up to a score.
     return scores.double() >= threshold
+
+
+def as_scores(values: Sequence[float], now: Evidence) -> Tensor:
+    """``(B,)`` scores of plain numbers."""
+    return torch.tensor(values, dtype=torch.float32, device=now.lengths.device)

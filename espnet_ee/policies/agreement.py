@@ -5,15 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
-import torch
 from rapidfuzz.distance import Levenshtein
 from torch import Tensor
 
-from espnet_ee.nn.alignment import collapse
 from espnet_ee.nn.masks import masked_frame_mean
-from espnet_ee.policies._base import Evidence, ExitPolicy
+from espnet_ee.policies._base import Evidence, ExitPolicy, as_scores
 
 
 @dataclass(frozen=True)
@@ -24,31 +21,31 @@ class Patience(ExitPolicy):
     Berrebbi et al. (arXiv:2211.08989). Unlike PABEE's code, no batch decides together.
     """
 
-    name: ClassVar[str] = "patience"
-    unit: ClassVar[str] = "exits that agree"
-    score_flops_per_posterior: ClassVar[int] = 1  # one comparison
+    name = "patience"
+    unit = "exits that agree"
+    score_flops_per_posterior = 1  # one comparison
 
     def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
         """``(B,)`` whole numbers from 0 to the number of exits passed."""
-        texts = collapse(now.labels)
+        texts = now.texts
         going_on, counts = [True] * len(texts), [0] * len(texts)
         for before in reversed(history):
-            for row, text in enumerate(collapse(before.labels)):
+            for row, text in enumerate(before.texts):
                 going_on[row] = going_on[row] and text == texts[row]
                 counts[row] += going_on[row]
-        return _scores(counts, now)
+        return as_scores(counts, now)
 
 
 @dataclass(frozen=True)
 class _WithTheExitBefore(ExitPolicy):
     """How far an exit agrees with the one before; the first has nothing to agree with: 0."""
 
-    score_flops_per_posterior: ClassVar[int] = 1
+    score_flops_per_posterior = 1
 
     def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
         """``(B,)`` from 0 to 1."""
         if not history:
-            return torch.zeros(now.lengths.shape, device=now.lengths.device)
+            return as_scores([0.0] * len(now.lengths), now)
         return self.agreement(now, history[-1])
 
     @abstractmethod
@@ -64,13 +61,13 @@ class Agreement(_WithTheExitBefore):
     (arXiv:2006.04152) in its form for regression, on token sequences.
     """
 
-    name: ClassVar[str] = "agreement"
-    unit: ClassVar[str] = "share of tokens"
+    name = "agreement"
+    unit = "share of tokens"
 
     def agreement(self, now: Evidence, before: Evidence) -> Tensor:
         """Two empty texts agree."""
-        pairs = zip(collapse(now.labels), collapse(before.labels), strict=True)
-        return _scores([Levenshtein.normalized_similarity(a, b) for a, b in pairs], now)
+        pairs = zip(now.texts, before.texts, strict=True)
+        return as_scores([Levenshtein.normalized_similarity(a, b) for a, b in pairs], now)
 
 
 @dataclass(frozen=True)
@@ -80,13 +77,9 @@ class Alignment(_WithTheExitBefore):
     Source: ours; the frame-wise form of patience (arXiv:2006.04152).
     """
 
-    name: ClassVar[str] = "alignment"
-    unit: ClassVar[str] = "share of frames"
+    name = "alignment"
+    unit = "share of frames"
 
     def agreement(self, now: Evidence, before: Evidence) -> Tensor:
         """Padding counts in neither."""
         return masked_frame_mean((now.labels == before.labels).float(), now.lengths)
-
-
-def _scores(values: Sequence[float], now: Evidence) -> Tensor:
-    return torch.tensor(values, dtype=torch.float32, device=now.lengths.device)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 from torch import Tensor
 
@@ -22,10 +21,10 @@ class Entropy(ExitPolicy):
     thresholds are divided by the vocabulary size V: a published S is ``-S * V`` here.
     """
 
-    name: ClassVar[str] = "entropy"
-    unit: ClassVar[str] = "-nats/frame"
-    reads_history: ClassVar[bool] = False
-    score_flops_per_posterior: ClassVar[int] = 3  # exp, product, sum
+    name = "entropy"
+    unit = "-nats/frame"
+    reads_history = False
+    score_flops_per_posterior = 3  # exp, product, sum
 
     def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
         """``(B,)`` in ``-ln V .. 0``."""
@@ -39,10 +38,10 @@ class Confidence(ExitPolicy):
     Source: the confidence criterion of HuBERT-EE (arXiv:2204.06328).
     """
 
-    name: ClassVar[str] = "confidence"
-    unit: ClassVar[str] = "probability"
-    reads_history: ClassVar[bool] = False
-    score_flops_per_posterior: ClassVar[int] = 1  # one comparison
+    name = "confidence"
+    unit = "probability"
+    reads_history = False
+    score_flops_per_posterior = 1  # one comparison
 
     def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
         """``(B,)`` in ``1/V .. 1``."""
@@ -56,10 +55,10 @@ class Margin(ExitPolicy):
     Source: the softmax response of CALM (arXiv:2207.07061), there per generated token.
     """
 
-    name: ClassVar[str] = "margin"
-    unit: ClassVar[str] = "probability"
-    reads_history: ClassVar[bool] = False
-    score_flops_per_posterior: ClassVar[int] = 2  # two comparisons
+    name = "margin"
+    unit = "probability"
+    reads_history = False
+    score_flops_per_posterior = 2  # two comparisons
 
     def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
         """``(B,)`` in ``0 .. 1``."""
@@ -76,10 +75,10 @@ class SpokenEntropy(ExitPolicy):
     after blank-aware confidence (Laptev and Ginsburg, arXiv:2212.08703).
     """
 
-    name: ClassVar[str] = "spoken_entropy"
-    unit: ClassVar[str] = "-nats/frame"
-    reads_history: ClassVar[bool] = False
-    score_flops_per_posterior: ClassVar[int] = 4  # exp, product, sum, comparison
+    name = "spoken_entropy"
+    unit = "-nats/frame"
+    reads_history = False
+    score_flops_per_posterior = 4  # exp, product, sum, comparison
 
     def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
         """``(B,)`` in ``-ln V .. 0``."""
@@ -94,10 +93,10 @@ class SpokenConfidence(ExitPolicy):
     Source: as ``SpokenEntropy``.
     """
 
-    name: ClassVar[str] = "spoken_confidence"
-    unit: ClassVar[str] = "probability"
-    reads_history: ClassVar[bool] = False
-    score_flops_per_posterior: ClassVar[int] = 1
+    name = "spoken_confidence"
+    unit = "probability"
+    reads_history = False
+    score_flops_per_posterior = 1
 
     def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
         """``(B,)`` in ``0 .. 1``."""

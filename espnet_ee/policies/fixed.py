@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -16,10 +15,10 @@ from espnet_ee.policies._base import Evidence, ExitPolicy
 class Layer(ExitPolicy):
     """Score = the exit's layer, so threshold 6 means the first exit at layer 6 or deeper."""
 
-    name: ClassVar[str] = "layer"
-    unit: ClassVar[str] = "layers"
-    reads_posteriors: ClassVar[bool] = False
-    reads_history: ClassVar[bool] = False
+    name = "layer"
+    unit = "layers"
+    reads_posteriors = False
+    reads_history = False
 
     def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
         """``(B,)`` copies of the layer number."""

@@ -112,16 +112,19 @@ def test_what_a_run_pays(asr):
     body, head = cost.body_gflops, cost.head_gflops
     scored = head[0] + head[1] + 2 * cost.score_gflops
     assert cost.until(1, reads_posteriors=True) == pytest.approx(body[1] + scored)
-    assert cost.until(1, reads_posteriors=False) == pytest.approx(body[1] + head[1])
+    blind = head[1] + 2 * cost.score_gflops
+    assert cost.until(1, reads_posteriors=False) == pytest.approx(body[1] + blind)
     assert 0 < cost.floor_gflops < body[0] < body[1] < body[2]
 
 
 @pytest.mark.parametrize("policy", policy_names())
 def test_scoring_costs_by_policy(policy, asr):
     rule = build_policy(policy)
-    posteriors = asr.model.encoder.frames_of(500) * len(asr.token_list)
+    frames, width = asr.model.encoder.frames_of(500), asr.model.encoder.output_size()
+    per_frame = rule.score_flops_per_posterior * len(asr.token_list)
+    per_frame += rule.score_flops_per_hidden * width
     cost = asr.cost_model([rule]).utterance(500)
-    assert cost.score_gflops * 1e9 == pytest.approx(rule.score_flops_per_posterior * posteriors)
+    assert cost.score_gflops * 1e9 == pytest.approx(per_frame * frames)
     assert cost.head_gflops == asr.cost_model([]).utterance(500).head_gflops
 
 

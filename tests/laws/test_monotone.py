@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar
 
 import pytest
 import torch
@@ -41,8 +40,8 @@ def test_a_higher_threshold_never_exits_earlier(policy, asr, waves):
 class Ignorant(ExitPolicy):
     """Knows nothing."""
 
-    name: ClassVar[str] = "ignorant"
-    unit: ClassVar[str] = "none"
+    name = "ignorant"
+    unit = "none"
 
     def score(self, now, history):
         return torch.full(now.lengths.shape, math.nan)

@@ -113,15 +113,15 @@ def clear_threshold(scores):
     """The middle of the widest gap between the first exit's scores, but for the outermost two.
 
     Where these are all alike, as agreements are, of the second's; or of all scores ``(U, E)``.
-    Beyond them where none differs, as when all exits of all utterances say different things.
+    Beyond them where none differs clearly, as when no exits of any utterance say the same thing.
     """
     columns = [np.unique(column.round(4)) for column in scores.T]
     choices = [columns[0][1:-1], columns[1], np.unique(scores)]
-    values = next((choice for choice in choices if len(choice) > 1), None)
+    clear = (choice for choice in choices if len(choice) > 1 and np.diff(choice).max() > CLEAR)
+    values = next(clear, None)
     if values is None:
         return float(scores.max()) + 1.0
     widest = int(np.diff(values).argmax())
-    assert values[widest + 1] - values[widest] > CLEAR
     return float(values[widest : widest + 2].mean())
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -93,10 +92,10 @@ def test_replayed_cost_equals_live_cost_to_the_last_bit(policy, asr, record, wav
 class Frames(ExitPolicy):
     """A rule that nobody registered: deep exits for long utterances, without posteriors."""
 
-    name: ClassVar[str] = "frames"
-    unit: ClassVar[str] = "exits per frame"
-    reads_posteriors: ClassVar[bool] = False
-    reads_history: ClassVar[bool] = False
+    name = "frames"
+    unit = "exits per frame"
+    reads_posteriors = False
+    reads_history = False
 
     def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
         return (now.exit_index + 1) / now.lengths

@@ -15,7 +15,7 @@ from law_tools import recorded_scores, thresholds_between, truncated
 from espnet_ee.data.audio import read_audio
 from espnet_ee.data.kaldi import read_table
 from espnet_ee.decoding.early_exit import decode_until_good
-from espnet_ee.policies import build_policy, policy_names
+from espnet_ee.policies import policy_names
 from espnet_ee.record_format import GREEDY
 from espnet_ee.records import RECORD_NAME, RecordHeader, read_record
 from espnet_ee.replay import first_exit, stop_gflops
@@ -123,7 +123,7 @@ def decode_and_count(trained, policy, threshold):
     ]
     with torch.inference_mode():
         features, lengths = asr.features(trained.waves)
-        taken = decode_until_good(asr.model, [(features, lengths)], build_policy(policy), threshold)
+        taken = decode_until_good(asr.model, [(features, lengths)], asr.policy(policy), threshold)
     for hook in hooks:
         hook.remove()
     return taken, rows

@@ -99,17 +99,31 @@ stage_11() {
 stage_12() {
     local set
     write_run_sh "${asr_exp}/${inference_tag}" 12
+    write_lexical
     for set in "${decode_sets[@]}"; do decode_set "${set}"; done
 }
 
+# What policies that read text know of the language: the training texts' words and spelling.
+write_lexical() {
+    local text="${data_feats}/${train_set}/text" lexical="${asr_exp}/lexical.json.gz"
+    if [ ! -f "${text}" ]; then
+        log "Stage 12: no ${text}: policies that read text know what ${lexical} has, if it exists"
+        return 0
+    fi
+    begin 12 "${asr_exp}/.done.lexical" --input "${text}" --output "${lexical}" || return 0
+    py espnet_ee.bin.main lexical --text "${text}" --exp "${asr_exp}"
+    finish
+}
+
 decode_set() {
-    local dir="${asr_exp}/${inference_tag}/$1" data config=() lm=() overrules jobs
+    local dir="${asr_exp}/${inference_tag}/$1" data config=() lm=() words=() overrules jobs
     local model="${asr_exp}/${inference_asr_model}" logdir="${asr_exp}/${inference_tag}/$1/logdir"
+    if [ -f "${asr_exp}/lexical.json.gz" ]; then words=("${asr_exp}/lexical.json.gz"); fi
     data=$(org_of "$1")  # as ESPnet's org/<valid>: nothing is filtered out of what is scored
     if [ -n "${inference_config}" ]; then config=(--config "${inference_config}"); fi
     if "${use_lm}"; then lm=(--lm_train_config "${lm_exp}/config.yaml" --lm_file "${lm_exp}/${inference_lm}"); fi
     begin 12 "${dir}/.done.12" --option "inference_args=${inference_args}" --option "batch_size=${batch_size}" \
-        --input "${asr_exp}/config.yaml" "${data}"/{text,utt2spk} "${config[@]:1}" \
+        --input "${asr_exp}/config.yaml" "${data}"/{text,utt2spk} "${config[@]:1}" "${words[@]}" \
         --audio "${data}/wav.scp" --stat "${model}" "${lm[@]:3}" \
         --output "${dir}"/{text,record.jsonl.gz} || return 0
     read -r -a overrules <<< "${inference_args}"
@@ -154,7 +168,8 @@ stage_13() {
 stage_14() {
     local file options=() model="${asr_exp}/${inference_asr_model}"
     if [ ! -f "${model}" ]; then die "there is no model to pack." "${model}" "" "run stage 11"; fi
-    for file in "${token_list}" "${bpemodel}" "${asr_stats_dir}/train/feats_stats.npz" "${asr_exp}/RESULTS.md"; do
+    for file in "${token_list}" "${bpemodel}" "${asr_stats_dir}/train/feats_stats.npz" \
+        "${asr_exp}"/{RESULTS.md,lexical.json.gz}; do
         if [ -f "${file}" ]; then options+=(--option "${file}"); fi
     done
     py espnet2.bin.pack asr --asr_train_config "${asr_exp}/config.yaml" \
