@@ -32,7 +32,8 @@ class OperatingPoint:
         mean_exit_index: From 0, averaged over utterances.
         gflops_per_second: Total cost over total seconds of audio.
         histogram: Utterances per exit.
-        picks: Exit index of each utterance, ``(U,)``.
+        picks: Exit index where each utterance stops, ``(U,)``.
+        said: Exit index of its text, ``(U,)``: ``picks`` but for look-back.
     """
 
     policy: str
@@ -44,6 +45,7 @@ class OperatingPoint:
     gflops_per_second: float
     histogram: tuple[int, ...]
     picks: IntArray = field(repr=False, compare=False)
+    said: IntArray = field(repr=False, compare=False)
 
 
 def first_exit(scores: FloatArray, threshold: float) -> IntArray:
@@ -69,6 +71,23 @@ def first_exit(scores: FloatArray, threshold: float) -> IntArray:
     return picks
 
 
+def surest_exit(scores: FloatArray, picks: IntArray) -> IntArray:
+    """Pick, of the exits up to each utterance's ``picks``, the one of highest score.
+
+    Of equal ones the deepest; NaN is the lowest.
+
+    Args:
+        scores: ``(U, E)``.
+        picks: ``(U,)`` exit indices.
+    """
+    seen = np.arange(scores.shape[1]) <= picks[:, None]
+    known = np.where(np.isnan(scores), -np.inf, scores)
+    best = np.where(seen, known, -np.inf).max(axis=1, keepdims=True)
+    places = np.where(seen & (known == best), np.arange(scores.shape[1]), -1)
+    surest: IntArray = places.max(axis=1)
+    return surest
+
+
 def stop_gflops(scored: ScoredSet, policy: str) -> FloatArray:
     """Return the cost of stopping at each exit, ``(U, E)``.
 
@@ -91,15 +110,21 @@ def stop_gflops(scored: ScoredSet, policy: str) -> FloatArray:
 
 
 def operating_point(
-    scored: ScoredSet, picks: IntArray, policy: str, threshold: float = math.nan
+    scored: ScoredSet,
+    picks: IntArray,
+    policy: str,
+    threshold: float = math.nan,
+    look_back: str | None = None,
 ) -> OperatingPoint:
-    """Return errors and cost of the given exits ``picks``, ``(U,)``."""
-    rows = np.arange(len(picks))
+    """Return the cost of stopping at ``picks``, ``(U,)``, and the errors of what is said there."""
+    rows, said = np.arange(len(picks)), picks
+    if look_back is not None:
+        said = surest_exit(scored.scores[look_back], picks)
     return OperatingPoint(
         policy=policy,
         threshold=threshold,
-        wer=float(scored.words.errors[rows, picks].sum() / scored.words.lengths.sum()),
-        cer=float(scored.characters.errors[rows, picks].sum() / scored.characters.lengths.sum()),
+        wer=float(scored.words.errors[rows, said].sum() / scored.words.lengths.sum()),
+        cer=float(scored.characters.errors[rows, said].sum() / scored.characters.lengths.sum()),
         mean_layer=float(scored.layers[picks].mean()),
         mean_exit_index=float(picks.mean()),
         gflops_per_second=float(
@@ -107,13 +132,16 @@ def operating_point(
         ),
         histogram=tuple(np.bincount(picks, minlength=len(scored.layers)).tolist()),
         picks=picks,
+        said=said,
     )
 
 
-def replay(scored: ScoredSet, policy: str, threshold: float) -> OperatingPoint:
-    """Return what ``policy`` gives at ``threshold``."""
+def replay(
+    scored: ScoredSet, policy: str, threshold: float, look_back: str | None = None
+) -> OperatingPoint:
+    """Return what ``policy`` gives at ``threshold``, perhaps looking back by another policy."""
     picks = first_exit(scored.scores[policy], threshold)
-    return operating_point(scored, picks, policy, threshold)
+    return operating_point(scored, picks, policy, threshold, look_back)
 
 
 def sweep(scored: ScoredSet, policy: str, thresholds: Iterable[float]) -> list[OperatingPoint]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,21 @@ class ScoredSet:
     def layers(self) -> IntArray:
         """Layers of the exits, from 1, ``(E,)``."""
         return np.array(self.header.exits, dtype=np.int64)
+
+    def take(self, rows: IntArray) -> ScoredSet:
+        """Some of its utterances, in the order of ``rows`` ``(N,)``."""
+        return replace(
+            self,
+            words=self.words.take(rows),
+            characters=self.characters.take(rows),
+            seconds=self.seconds[rows],
+            frames=self.frames[rows],
+            body_gflops=self.body_gflops[rows],
+            head_gflops=self.head_gflops[rows],
+            text_gflops=self.text_gflops[rows],
+            scores={name: values[rows] for name, values in self.scores.items()},
+            speakers=tuple(self.speakers[row] for row in rows.tolist()),
+        )
 
 
 def score_set(

@@ -41,6 +41,12 @@ class ErrorCounts:
         """Reference words or characters, ``(U,)``."""
         return (self.hits + self.substitutions + self.deletions)[:, 0]
 
+    def take(self, rows: IntArray) -> ErrorCounts:
+        """Of some utterances, in the order of ``rows`` ``(N,)``."""
+        return ErrorCounts(
+            self.hits[rows], self.substitutions[rows], self.deletions[rows], self.insertions[rows]
+        )
+
 
 def count_words(references: Sequence[str], hypotheses: Sequence[Sequence[str]]) -> ErrorCounts:
     """Count word errors of ``hypotheses`` ``(U, E)`` against ``references`` ``(U,)``."""

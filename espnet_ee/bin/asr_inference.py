@@ -16,9 +16,9 @@ from espnet_ee.bin.main import Parser
 from espnet_ee.bin.options import (
     add_search_options,
     check_device,
-    check_threshold,
     positive,
     search_of,
+    stopping_of,
     threshold,
 )
 from espnet_ee.errors import ConfigError, EspnetEEError
@@ -46,6 +46,7 @@ def get_parser() -> Parser:
     parser.add_argument("--output_dir", help="folder of the results")
     parser.add_argument("--policy", default="layer", help="exit rule of what 1best_recog holds")
     parser.add_argument("--threshold", type=threshold, help="in the policy's unit")
+    parser.add_argument("--rule", help="YAML of espnet-ee calibrate: policy and threshold")
     add_search_options(parser, "_")
     add_precision_option(parser, "_")
     parser.add_argument(
@@ -98,10 +99,7 @@ def run(args: argparse.Namespace) -> int:
     """Decode one data directory."""
     import torch
 
-    from espnet_ee.policies import build_policy
-
-    policy = build_policy(args.policy)
-    limit = check_threshold(policy, args.threshold)
+    policy, limit, rule = stopping_of(args.policy, args.threshold, args.rule)
     torch.set_num_threads(args.num_threads)
     use_precision(args.float32_matmul_precision)
 
@@ -111,6 +109,8 @@ def run(args: argparse.Namespace) -> int:
 
     device = check_device("cuda" if args.ngpu else "cpu")
     loaded = load_model(Path(args.asr_train_config), Path(args.asr_model_file), device)
+    if rule is not None:
+        rule.check_model(loaded.sha256)
     asr = EarlyExitSpeech2Text(loaded, device, args.batch_size, search_of(args))
     job = DecodeJob(
         wav_scp=_wav_scp(args.data_path_and_name_and_type),

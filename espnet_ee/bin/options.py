@@ -13,6 +13,7 @@ from espnet_ee.scored_set import LAYER
 if TYPE_CHECKING:
     from espnet_ee.host.attention_decoding import BeamOptions
     from espnet_ee.policies import ExitPolicy
+    from espnet_ee.rules.file import ChosenRule
 
 SEARCH_OPTIONS = (
     *("beam_size", "ctc_weight", "maxlenratio", "penalty"),
@@ -112,6 +113,31 @@ def _with_language_model(given: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
+def stopping_of(
+    policy: str, value: float | None, rule: str | None
+) -> tuple[ExitPolicy, float, ChosenRule | None]:
+    """Policy and threshold: those given, or those of a rule file, which is returned too.
+
+    Raises:
+        ConfigError: A policy without threshold, both ways at once, or a bad rule file.
+    """
+    from espnet_ee.policies import build_policy
+    from espnet_ee.policies.ruled import policy_of
+    from espnet_ee.rules.file import read_rule
+
+    if rule is None:
+        named = build_policy(policy)
+        return named, check_threshold(named, value), None
+    if value is not None or policy != LAYER:
+        raise ConfigError(
+            "a rule file holds policy and threshold.",
+            got=f"--rule {rule} with --policy {policy}, --threshold {value}",
+            want="either",
+        )
+    chosen = read_rule(rule)
+    return policy_of(chosen), chosen.threshold, chosen
+
+
 def check_threshold(policy: ExitPolicy, value: float | None) -> float:
     """The threshold to use: the one given, or the last exit for the policy that looks at depth.
 
@@ -124,7 +150,8 @@ def check_threshold(policy: ExitPolicy, value: float | None) -> float:
         raise ConfigError(
             f"policy {policy.name} needs a threshold.",
             want=f"a number in {policy.unit}",
-            fix="--threshold X, chosen on development data: see RESULTS.md or espnet-ee sweep",
+            fix="--threshold X, chosen on development data: see RESULTS.md, or let "
+            "espnet-ee calibrate choose and give its --rule",
         )
     return math.inf
 

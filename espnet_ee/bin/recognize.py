@@ -9,9 +9,9 @@ from dataclasses import asdict
 from espnet_ee.bin.options import (
     add_search_options,
     check_device,
-    check_threshold,
     positive,
     search_of,
+    stopping_of,
     threshold,
 )
 from espnet_ee.errors import ConfigError
@@ -35,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rule.add_argument(
         "--exit-layer", type=positive, metavar="K", help="first exit at layer K or deeper"
     )
+    rule.add_argument(
+        "--rule", metavar="YAML", help="policy and threshold, as espnet-ee calibrate writes them"
+    )
     parser.add_argument(
         "--threshold", type=threshold, help="of the policy: stop at the first exit that reaches it"
     )
@@ -50,12 +53,9 @@ def run(args: argparse.Namespace) -> int:
     """Recognise; exit code 1 if any file could not be read."""
     import torch
 
-    from espnet_ee.policies import build_policy
-
     if args.exit_layer is not None and args.threshold is not None:
         raise ConfigError("--exit-layer and --threshold exclude each other.")
-    policy = build_policy(args.policy)
-    limit = check_threshold(policy, args.exit_layer or args.threshold)
+    policy, limit, rule = stopping_of(args.policy, args.exit_layer or args.threshold, args.rule)
     device = check_device(args.device)
     torch.set_num_threads(args.threads)
     use_precision(args.float32_matmul_precision)
@@ -73,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
             f"--exit-layer {args.exit_layer} is deeper than the model.",
             want=", ".join(map(str, asr.exit_layers)),
         )
+    if rule is not None:
+        rule.check_model(asr.loaded.sha256)
     # A file named twice is read and printed twice: its place is its id.
     feeder = Feeder(asr, {str(place): path for place, path in enumerate(args.files)}, POOL)
     lines: dict[int, str] = {}

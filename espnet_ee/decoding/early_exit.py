@@ -12,6 +12,7 @@ from torch import Tensor
 from espnet_ee.decoding.greedy import greedy_ctc
 from espnet_ee.decoding.history import History
 from espnet_ee.decoding.hypothesis import Hypothesis, Speaker
+from espnet_ee.decoding.look_back import LookBack
 from espnet_ee.exits import Exit
 from espnet_ee.policies import Evidence, ExitPolicy, stops
 from espnet_ee.walk import Batch, Walk
@@ -37,6 +38,7 @@ class Decision:
         score: The policy's score at that exit.
         frames: Real frames behind the stem.
         path: What it said.
+        said_layer: The exit that said it: ``layer``, or an earlier one by look-back.
     """
 
     exit_index: int
@@ -44,6 +46,7 @@ class Decision:
     score: float
     frames: int
     path: Hypothesis
+    said_layer: int
 
 
 @dataclass(frozen=True)
@@ -85,16 +88,20 @@ def decode_until_good(
     """
     decisions: dict[int, Decision] = {}
     history = History()
+    look_back = LookBack(policy.look_back) if policy.look_back else None
     walk = model.walk(batches)
     for exit in walk:
         log_probs = model.exit_log_probs(exit) if policy.reads_posteriors else None
         now = _evidence(exit, log_probs)
         passed = history.of(exit.utterances) if policy.reads_history else []
         scores = policy.score(now, passed)
+        if look_back:
+            look_back.see(now, passed)
         undecided = _undecided(exit, decisions)
         stopped = stops(scores, threshold, exit.last) & undecided
         if bool(stopped.any()):
-            decisions.update(_decide(model, exit, log_probs, scores, stopped, speak))
+            decided = _decide(model, exit, log_probs, scores, stopped, speak)
+            decisions.update(_surest(decided, look_back) if look_back else decided)
         waiting = undecided & ~stopped
         going_on = waiting if compact else waiting.any().expand_as(waiting)
         if policy.reads_history:
@@ -165,8 +172,19 @@ def _decide(
     paths = speak(leaving, own)
     places, frames = leaving.utterances.tolist(), leaving.lengths.tolist()
     return [
-        (place, Decision(exit.index, exit.layer, value, count, path))
+        (place, Decision(exit.index, exit.layer, value, count, path, exit.layer))
         for place, value, count, path in zip(
             places, scores[rows].tolist(), frames, paths, strict=True
         )
     ]
+
+
+def _surest(
+    decided: Iterable[tuple[int, Decision]], look_back: LookBack
+) -> list[tuple[int, Decision]]:
+    """The same decisions, with what the surest of the exits seen said."""
+    found = []
+    for place, decision in decided:
+        said = look_back.surest(place)
+        found.append((place, replace(decision, path=said.path, said_layer=said.layer)))
+    return found

@@ -27,8 +27,9 @@ from espnet_ee.records import (
     RecordWriter,
     UtteranceRecord,
 )
-from espnet_ee.replay import first_exit
+from espnet_ee.replay import first_exit, surest_exit
 from espnet_ee.scored_set import LAYER
+from espnet_ee.scoring import FloatArray
 from espnet_ee.unfinished import UNFINISHED, DecodedUtterance, Unfinished
 from espnet_ee.version import __version__
 
@@ -73,8 +74,9 @@ def decode_set(asr: EarlyExitSpeech2Text, job: DecodeJob) -> Mapping[str, DataEr
     paths, refs, speakers = _read_job(job)
     rules = _recorded_policies(asr, job.policy)
     header = _header(asr, job, rules)
-    words = sorted(asr.resources.lexical.words) if asr.resources.lexical else []
-    unfinished = Unfinished(job.out / UNFINISHED, header, [paths, refs, speakers, words])
+    lexical = asr.resources.lexical
+    known = [sorted(lexical.words) if lexical else [], job.policy.parameters()]
+    unfinished = Unfinished(job.out / UNFINISHED, header, [paths, refs, speakers, known])
     # A header that cannot be written shows before the decoding, not after it.
     with unfinished as results, RecordWriter(job.out / RECORD_NAME, header) as writer:
         feeder = Feeder(asr, paths, done=frozenset(results.done))
@@ -135,18 +137,20 @@ def _write_texts(asr: EarlyExitSpeech2Text, job: DecodeJob, done: Results) -> No
 
 
 def _choose(job: DecodeJob, layers: Sequence[int], done: Results) -> dict[str, int]:
-    """Exit index of each utterance under the job's policy."""
-    name = job.policy.name
+    """Exit index of each utterance's text under the job's policy."""
     if not done:
         return {}
-    scores = [
-        [
-            float(layer) if name == LAYER else exit.scores[name]
-            for layer, exit in zip(layers, result.record.exits, strict=True)
-        ]
-        for result in done.values()
-    ]
-    picks = first_exit(np.array(scores), job.threshold)
+
+    def scores(name: str) -> FloatArray:
+        rows = [result.record.exits for result in done.values()]
+        return np.array(
+            [layers if name == LAYER else [exit.scores[name] for exit in exits] for exits in rows],
+            dtype=np.float64,
+        )
+
+    picks = first_exit(scores(job.policy.name), job.threshold)
+    if job.policy.look_back:
+        picks = surest_exit(scores(job.policy.look_back.name), picks)
     return {utt_id: int(pick) for utt_id, pick in zip(done, picks, strict=True)}
 
 

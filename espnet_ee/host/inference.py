@@ -20,6 +20,7 @@ from espnet_ee.decoding.early_exit import (
     speak_greedily,
 )
 from espnet_ee.decoding.hypothesis import Speaker
+from espnet_ee.errors import ConfigError
 from espnet_ee.heads import num_parameters
 from espnet_ee.host.attention_decoding import AttentionSpeaker, BeamOptions
 from espnet_ee.host.checkpoint import (
@@ -163,6 +164,10 @@ class EarlyExitSpeech2Text:
             DataError: A waveform is empty, too short, not one-dimensional or not finite.
         """
         rule = self.policy(policy)
+        if rule.look_back and self.speak is not speak_greedily:
+            raise ConfigError(
+                "look-back repeats what earlier exits said by greedy CTC.", got=self.decoding
+            )
         asked: list[tuple[int, int, float]] = []  # place in waves, feature frames, seconds
 
         def batches() -> Iterator[Batch]:
@@ -271,4 +276,5 @@ class EarlyExitSpeech2Text:
             seconds=seconds,
             frames=decision.frames,
             log_prob=decision.path.log_prob,
+            said_layer=decision.said_layer,
         )

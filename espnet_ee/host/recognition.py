@@ -22,6 +22,7 @@ class Recognition:
         seconds: Of audio.
         frames: Behind the stem.
         log_prob: Of the greedy path, in nats, or the score of a search.
+        said_layer: The exit whose text this is: ``layer``, or an earlier one by look-back.
     """
 
     text: str
@@ -33,6 +34,7 @@ class Recognition:
     seconds: float
     frames: int
     log_prob: float
+    said_layer: int
 
 
 @dataclass(frozen=True)

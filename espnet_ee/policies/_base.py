@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -112,6 +113,7 @@ class ExitPolicy(ABC):
         reads_hidden: Whether they are kept with their hidden states.
         score_flops_per_posterior: FLOPs of scoring for each element of ``(T, V)``.
         score_flops_per_hidden: The same for each element of ``(T, D)``.
+        look_back: Tells which of the exits seen speaks; None: the one where an utterance stops.
     """
 
     name: str
@@ -121,6 +123,7 @@ class ExitPolicy(ABC):
     reads_hidden: bool = False
     score_flops_per_posterior: int = 0
     score_flops_per_hidden: int = 0
+    look_back: ExitPolicy | None = None
 
     def score_flops(self, vocab_size: int, width: int) -> int:
         """FLOPs of scoring a frame of ``V`` posteriors and ``D`` hidden values."""
@@ -139,6 +142,10 @@ class ExitPolicy(ABC):
         Returns:
             ``(B,)`` float scores; NaN means unknown and never stops.
         """
+
+    def parameters(self) -> dict[str, Any]:
+        """What its scores depend on besides its name and the model, as JSON knows it."""
+        return {}
 
     def bind(self, resources: Resources) -> ExitPolicy:
         """This policy with what the model at hand has for it; itself if it needs nothing.

@@ -95,5 +95,5 @@ def character_intervals(
 def _picked(
     errors: np.ndarray[tuple[int, ...], np.dtype[np.int64]], points: Sequence[OperatingPoint]
 ) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
-    """Return the errors (U, E) of each point's picks, ``(P, U)``."""
-    return np.stack([errors[np.arange(len(errors)), point.picks] for point in points])
+    """Return the errors (U, E) of each point's texts, ``(P, U)``."""
+    return np.stack([errors[np.arange(len(errors)), point.said] for point in points])

@@ -1,0 +1,132 @@
+"""The rule file: a policy or rule with its threshold, chosen on development data, as YAML.
+
+``recognize``, ``asr_inference`` and the recipes read it; people may read and edit it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from espnet_ee.data.files import write_bytes_atomic
+from espnet_ee.errors import ConfigError
+from espnet_ee.rules import KINDS, Rule, Single
+from espnet_ee.spelling import nearest
+
+_FORMAT = {"format": "espnet-ee-rule", "version": 1}
+_KEYS = ("threshold", "policy", "rule", "look_back", "checkpoint_sha256", "chosen")
+
+
+@dataclass(frozen=True)
+class ChosenRule:
+    """What stops utterances.
+
+    Attributes:
+        rule: Its scores decide; ``Single`` for a policy as it is.
+        threshold: In the rule's unit.
+        look_back: The policy that tells which of the exits seen speaks; None: the one it stops at.
+        checkpoint_sha256: Of the model it was chosen for; None: of any.
+        chosen: For what, on what, and what it gave there; for people.
+    """
+
+    rule: Rule
+    threshold: float
+    look_back: str | None = None
+    checkpoint_sha256: str | None = None
+    chosen: Mapping[str, Any] = field(default_factory=dict)
+
+    def check_model(self, sha256: str) -> None:
+        """Refuse another model: its scores mean something else.
+
+        Raises:
+            ConfigError: The rule was chosen for another checkpoint.
+        """
+        if self.checkpoint_sha256 not in (None, sha256):
+            raise ConfigError(
+                "the rule was chosen for another model.",
+                got=f"checkpoint {sha256[:12]}...",
+                want=f"checkpoint {str(self.checkpoint_sha256)[:12]}...",
+                fix="calibrate on this model's records, or delete the rule's checkpoint_sha256",
+            )
+
+
+def write_rule(path: str | Path, chosen: ChosenRule) -> None:
+    """Write the YAML; a rule's own numbers are one line of JSON at its end."""
+    import yaml
+
+    content: dict[str, Any] = {**_FORMAT, "threshold": chosen.threshold}
+    if isinstance(chosen.rule, Single):
+        content["policy"] = chosen.rule.policy
+    content["look_back"] = chosen.look_back
+    content["checkpoint_sha256"] = chosen.checkpoint_sha256
+    content["chosen"] = dict(chosen.chosen)
+    text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
+    if not isinstance(chosen.rule, Single):
+        numbers = {"kind": chosen.rule.kind, **chosen.rule.fields()}
+        text += f"rule: {json.dumps(numbers)}\n"
+    write_bytes_atomic(Path(path), text.encode("utf-8"))
+
+
+def read_rule(path: str | Path) -> ChosenRule:
+    """Read what ``write_rule`` or a person wrote.
+
+    Raises:
+        ConfigError: The file is missing, no YAML, or holds something else than a rule.
+    """
+    content = _read(Path(path))
+    unknown = [f"{key}{nearest(key, _KEYS)}" for key in content if key not in (*_FORMAT, *_KEYS)]
+    if unknown:
+        raise ConfigError(f"{path} has keys that nobody reads.", got=", ".join(unknown))
+    if {key: content.get(key) for key in _FORMAT} != _FORMAT:
+        raise ConfigError(
+            f"{path} is no rule file of this version.",
+            want=", ".join(f"{key}: {value}" for key, value in _FORMAT.items()),
+            fix="espnet-ee calibrate RECORD --output FILE",
+        )
+    return ChosenRule(
+        _rule_of(content, path),
+        _threshold_of(content, path),
+        content.get("look_back"),
+        content.get("checkpoint_sha256"),
+        content.get("chosen") or {},
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"there is no rule file {path}.", fix="espnet-ee calibrate") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path} cannot be read.", got=str(error), want="YAML") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} is no rule file.", got=type(content).__name__, want="a mapping")
+    return content
+
+
+def _rule_of(content: Mapping[str, Any], path: str | Path) -> Rule:
+    numbers, policy = content.get("rule"), content.get("policy")
+    if (numbers is None) == (policy is None):
+        raise ConfigError(f"{path} needs either a policy or a rule.", got=", ".join(content))
+    if policy is not None:
+        return Single(str(policy))
+    try:
+        fields = dict(numbers or {})
+        return KINDS[fields.pop("kind")].of_fields(fields)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{path} holds a damaged rule.", got=f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _threshold_of(content: Mapping[str, Any], path: str | Path) -> float:
+    value = content.get("threshold")
+    if type(value) not in (int, float) or math.isnan(float(str(value))):
+        raise ConfigError(f"{path} has no threshold.", got=repr(value), want="a number")
+    return float(str(value))
