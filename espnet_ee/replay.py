@@ -96,7 +96,7 @@ def stop_gflops(scored: ScoredSet, policy: str) -> FloatArray:
     bit this is what ``espnet_ee.cost.UtteranceCost.until`` charges a run that stops.
     """
     body, heads = scored.body_gflops, scored.head_gflops
-    if policy == LAYER:
+    if policy == LAYER and LAYER not in scored.header.policies:  # it is there when it looks back
         return body + heads + scored.text_gflops
     facts = scored.header.policies[policy]
     per_frame = facts.score_flops_per_posterior * scored.header.vocab_size
@@ -144,9 +144,11 @@ def replay(
     return operating_point(scored, picks, policy, threshold, look_back)
 
 
-def sweep(scored: ScoredSet, policy: str, thresholds: Iterable[float]) -> list[OperatingPoint]:
+def sweep(
+    scored: ScoredSet, policy: str, thresholds: Iterable[float], look_back: str | None = None
+) -> list[OperatingPoint]:
     """Replay one policy at each threshold."""
-    return [replay(scored, policy, threshold) for threshold in thresholds]
+    return [replay(scored, policy, threshold, look_back) for threshold in thresholds]
 
 
 def threshold_grid(scores: FloatArray, points: int = 50) -> FloatArray:

@@ -21,9 +21,10 @@ from espnet_ee.bin import merge_records, report, sweep
 from espnet_ee.errors import ConfigError, DataError
 from espnet_ee.records import read_record
 from espnet_ee.report import provenance
-from espnet_ee.report.choice import EXCESS_TARGETS, cheapest, choose, worth_drawing
+from espnet_ee.report.choice import EXCESS_TARGETS, choose, worth_drawing
 from espnet_ee.report.experiment import load_experiment
 from espnet_ee.report.results import results_text
+from espnet_ee.rules.selection import within_excess
 from espnet_ee.scored_set import score_set
 
 SETS = {"dev": 1.0, "test_clean": 1.0, "test_noisy": 2.0}
@@ -65,7 +66,7 @@ def text_of(folder, compared=()):
 @pytest.mark.parametrize("excess", EXCESS_TARGETS)
 def test_the_chosen_threshold_meets_its_target_where_it_was_chosen(policy, excess):
     scored = score_set(make_record(100, seed=3))
-    point = cheapest(scored, policy, excess)
+    point = within_excess(scored, policy, excess)
     assert point.wer <= fixed_exits(scored)[-1].wer + excess + 1e-9
 
 

@@ -28,6 +28,10 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
         "transcribe audio files, stopping as early as they allow",
     ),
     "sweep": ("espnet_ee.bin.sweep", "replay records over thresholds: WER and cost of each policy"),
+    "calibrate": (
+        "espnet_ee.bin.calibrate",
+        "choose a rule and its threshold on development records",
+    ),
     "report": ("espnet_ee.bin.report", "write RESULTS.md and the figure of an experiment"),
     "merge-records": ("espnet_ee.bin.merge_records", "join the records of parallel decoding jobs"),
     "lexical": ("espnet_ee.bin.lexical", "learn words and spelling for policies that read text"),

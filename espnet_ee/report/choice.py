@@ -9,15 +9,14 @@ from numpy.typing import NDArray
 
 from espnet_ee.baselines import fixed_exits
 from espnet_ee.replay import OperatingPoint, replay, sweep, threshold_grid
-from espnet_ee.scored_set import LAYER, ScoredSet
+from espnet_ee.rules.selection import within_excess
+from espnet_ee.scored_set import ScoredSet
 
 EXCESS_TARGETS = (0.0, 0.005, 0.01)
 """Allowed WER above the last exit's: 0, 0.5 and 1 points, the range papers report."""
 
 MOST_DRAWN = 4  # more curves in one picture cannot be told apart
 _DRAWN_COSTS = 50  # at which WERs are averaged
-
-_GRID_POINTS = 400  # four times finer than a curve needs: the choice, not the plot, is wanted
 
 
 @dataclass(frozen=True)
@@ -33,19 +32,6 @@ class Choice:
     excess_target: float
     chosen: OperatingPoint
     result: OperatingPoint
-
-
-def cheapest(scored: ScoredSet, policy: str, excess: float) -> OperatingPoint:
-    """Return the cheapest setting whose WER is at most the last exit's plus ``excess``."""
-    fixed = fixed_exits(scored)
-    allowed = fixed[-1].wer + excess + 1e-12  # rounding must not exclude an equal WER
-    if policy == LAYER:
-        points = fixed
-    else:
-        grid = threshold_grid(scored.scores[policy], _GRID_POINTS)
-        points = sweep(scored, policy, grid.tolist())
-    within = [point for point in points if point.wer <= allowed]
-    return min(within, key=lambda point: (point.gflops_per_second, point.wer))
 
 
 def worth_drawing(dev: ScoredSet, most: int = MOST_DRAWN) -> tuple[str, ...]:
@@ -70,6 +56,6 @@ def choose(dev: ScoredSet, test: ScoredSet, policy: str) -> list[Choice]:
     """Choose on ``dev`` for each target and replay on ``test``."""
     choices = []
     for excess in EXCESS_TARGETS:
-        chosen = cheapest(dev, policy, excess)
+        chosen = within_excess(dev, policy, excess)
         choices.append(Choice(excess, chosen, replay(test, policy, chosen.threshold)))
     return choices

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from espnet_ee.baselines import overthinking
 from espnet_ee.report.choice import MOST_DRAWN, choose
+from espnet_ee.report.equal_cost import LEGEND, equal_cost_lines
 from espnet_ee.report.experiment import Decoded, word_intervals
 from espnet_ee.report.provenance import environment_lines, model_lines
 from espnet_ee.report.tables import error_table, policy_table
@@ -69,6 +70,10 @@ def results_text(
         lines += ["", *_COMPARED_LEGEND.splitlines()]
     studied = [item for item in tests_of(decoded) if len(item.fixed) > 1]
     if studied:
+        lines += ["", "### Rules at equal cost", "", *LEGEND.splitlines()]
+    for item in studied:
+        lines += ["", *_equal_cost_section(item, decoded, seed)]
+    if studied:
         lines += ["", "### Policies", "", *_POLICY_LEGEND.splitlines()]
     for item in studied:
         lines += ["", *_policy_section(item, decoded, seed)]
@@ -89,6 +94,14 @@ def _interval_lines(decoded: Sequence[Decoded], seed: int) -> list[str]:
             names.append(item.set_name)
     text = "; ".join(f"{method} ({', '.join(names)})" for method, names in methods.items())
     return [f"95 % interval, seed {seed}: {text}."]
+
+
+def _equal_cost_section(item: Decoded, decoded: Sequence[Decoded], seed: int) -> list[str]:
+    _, dev = dev_of(item, decoded)
+    title = f"#### {item.tag}/{item.set_name}"
+    if dev is None:
+        return [title, "", "No development set was decoded: nothing to choose thresholds on."]
+    return [title, "", *equal_cost_lines(dev, item.scored, seed)]
 
 
 def _policy_section(item: Decoded, decoded: Sequence[Decoded], seed: int) -> list[str]:

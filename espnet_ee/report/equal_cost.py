@@ -1,0 +1,172 @@
+"""Every rule at equal mean cost, beside mix and oracle; thresholds are from development data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from espnet_ee.baselines import fixed_exits, mix_hull, mix_wer, safe_oracle
+from espnet_ee.errors import ConfigError, DataError
+from espnet_ee.replay import OperatingPoint, replay
+from espnet_ee.report.experiment import word_intervals
+from espnet_ee.report.tables import markdown
+from espnet_ee.rules import Rule, Single
+from espnet_ee.rules.applying import with_rule
+from espnet_ee.rules.fitting import GATES, cross_scored, default_features, fit_gate
+from espnet_ee.rules.selection import cost_share, within_cost
+from espnet_ee.scored_set import LAYER, ScoredSet
+from espnet_ee.scoring import FloatArray
+
+SHARES = (0.5, 0.65, 0.8)
+"""Mean cost over that of always taking the last exit."""
+
+PUBLISHED = (
+    *("entropy", "confidence", "margin", "patience", "agreement", "window", "cosine"),
+    *("posterior", "clusters"),
+)
+"""Policies whose rule others have published; the rest are ours."""
+
+_JUDGES = ("entropy", "confidence", "known_words", "spelling")  # whose scores compare exits
+
+LEGEND = """\
+Each rule has, for each mean cost, the threshold whose cost on the set it was chosen on comes
+nearest from below; here it may cost a little more or less: `cost`, in % of the last exit's. Rules
+that cannot be as cheap have none. Gates are learned on the set of choice (their thresholds from
+scores of speakers that were left out): `logistic` and `boosted` predict whether an exit is as good
+as the last, `excess` its excess errors. `+ look-back`: of the exits seen, the one speaks whose text
+the named policy finds surest. Rules marked * are published ones, the others ours."""
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A rule at every share: what it gave where it was chosen, and on the reported set."""
+
+    policy: str
+    look_back: str | None
+    chosen: tuple[OperatingPoint | None, ...]
+    results: tuple[OperatingPoint | None, ...]
+
+    @property
+    def label(self) -> str:
+        back = f" + look-back by {self.look_back}" if self.look_back else ""
+        return f"{self.policy}{back}{'' if self.ours else ' *'}"
+
+    @property
+    def ours(self) -> bool:
+        return self.look_back is not None or self.policy not in PUBLISHED
+
+
+def equal_cost_lines(dev: ScoredSet, test: ScoredSet, seed: int) -> list[str]:
+    """Return the table of one set and what follows from it."""
+    gates, why_not = _learned(dev, seed)
+    for rule, scores in gates:
+        dev, test = with_rule(dev, rule, scores), with_rule(test, rule)
+    judge = _best_judge(dev)
+    backs = (*(rule.name for rule, _ in gates), "entropy")
+    rows = [_row(dev, test, name, None) for name in dev.header.policies]
+    if judge:  # entropy pays for the judge too; gates read all policies as it is
+        dev, test = (with_rule(part, Single("entropy"), None, judge) for part in (dev, test))
+        rows += [_row(dev, test, name, judge) for name in backs]
+    lines = [*_table(test, rows, seed), "", *_gap_lines(test, rows)]
+    return [*lines, "", why_not] if why_not else lines
+
+
+def _learned(dev: ScoredSet, seed: int) -> tuple[list[tuple[Rule, FloatArray]], str]:
+    """Gates with their scores on the set they were fitted to; or why there are none."""
+    features, found = default_features(dev), []
+    try:
+        for model in GATES:
+
+            def fit(part: ScoredSet, model: str = model) -> Rule:
+                return fit_gate(part, model, features, seed)
+
+            found.append((fit(dev), cross_scored(dev, fit)))
+    except DataError as error:
+        return [], f"No gates: {error.args[0].splitlines()[0]}"
+    return found, ""
+
+
+def _best_judge(dev: ScoredSet) -> str | None:
+    """The policy by which looking back over all exits is best; None if none beats the last exit."""
+    last = fixed_exits(dev)[-1].wer
+    judges = [judge for judge in _JUDGES if judge in dev.scores and "entropy" in dev.scores]
+    found = [(replay(dev, LAYER, math.inf, judge).wer, judge) for judge in judges]
+    return min(found)[1] if found and min(found)[0] < last else None
+
+
+def _row(dev: ScoredSet, test: ScoredSet, policy: str, look_back: str | None) -> _Row:
+    chosen: list[OperatingPoint | None] = []
+    for share in SHARES:
+        try:
+            chosen.append(within_cost(dev, policy, share, look_back))
+        except ConfigError:
+            chosen.append(None)
+    results = tuple(point and replay(test, policy, point.threshold, look_back) for point in chosen)
+    return _Row(policy, look_back, tuple(chosen), results)
+
+
+def _table(test: ScoredSet, rows: Sequence[_Row], seed: int) -> list[str]:
+    fixed, hull = fixed_exits(test), mix_hull(fixed_exits(test))
+    last, oracle = fixed[-1], safe_oracle(test)
+    points = [point for row in rows for point in row.results if point]
+    intervals = word_intervals(test, points, seed)
+    ends = {
+        id(point): f"{100 * low:.1f} - {100 * high:.1f}"
+        for point, low, high in zip(points, intervals.low, intervals.high, strict=True)
+    }
+
+    def cells(point: OperatingPoint | None) -> list[str]:
+        if point is None:
+            return ["", "", ""]
+        return [f"{100 * point.wer:.2f}", ends[id(point)], f"{100 * cost_share(test, point):.0f}"]
+
+    body = [[row.label, *(cell for p in row.results for cell in cells(p))] for row in rows]
+    mixes = [100 * mix_wer(hull, share * last.gflops_per_second) for share in SHARES]
+    body.append(["fixed exits, mixed", *(c for m in mixes for c in (f"{m:.2f}", "", ""))])
+    shares = [f"{100 * share:.0f} %" for share in SHARES]
+    columns = [title for share in shares for title in (f"WER at {share}", "95 %", "cost")]
+    return [
+        *markdown(["rule", *columns], body),
+        "",
+        f"Always the last exit: {100 * last.wer:.2f} %. Safe oracle: {100 * oracle.wer:.2f} % at "
+        f"{100 * cost_share(test, oracle):.0f} % of the cost.",
+    ]
+
+
+def _gap_lines(test: ScoredSet, rows: Sequence[_Row]) -> list[str]:
+    """How far the best of ours gets from the best published rule towards the oracle."""
+    best, oracle = _best_of_ours(rows), safe_oracle(test)
+    if best is None:
+        return []
+    lines = [f"Of ours, {best.label} is best where thresholds were chosen, over the three costs."]
+    for share, ours, *theirs in zip(
+        SHARES, best.results, *(row.results for row in rows if not row.ours), strict=True
+    ):
+        known = [point for point in theirs if point]
+        if not known or ours is None:
+            continue
+        rival = min(known, key=lambda point: point.wer)
+        text = f"- At {100 * share:.0f} %: {100 * ours.wer:.2f} %. The published rule that is best"
+        text += f" on this very set, {rival.policy}, has {100 * rival.wer:.2f} %"
+        lines.append(f"{text}: {_gap_text(test, rival.wer, ours.wer, oracle, share)}.")
+    return lines
+
+
+def _best_of_ours(rows: Sequence[_Row]) -> _Row | None:
+    """By WER where thresholds were chosen, averaged over all costs."""
+    found = [(sum(p.wer for p in row.chosen if p), row) for row in rows if row.ours]
+    found = [(wer, row) for wer, row in found if None not in row.chosen]
+    return min(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def _gap_text(
+    test: ScoredSet, theirs: float, ours: float, oracle: OperatingPoint, share: float
+) -> str:
+    at = cost_share(test, oracle)
+    if at > share:
+        return f"the safe oracle costs more, {100 * at:.0f} %"
+    if theirs <= oracle.wer:
+        return "there is no gap to the safe oracle"
+    closed = 100 * (theirs - ours) / (theirs - oracle.wer)
+    return f"{closed:.0f} % of the gap to the safe oracle closed"
