@@ -33,6 +33,7 @@ DIRECT = [
     "numpy>=2.0",
     "pyyaml>=6.0",
     "rapidfuzz",
+    "scikit-learn>=1.3",
     "scipy>=1.15",
     "sentencepiece",
     "soundfile>=0.12.1",

@@ -20,6 +20,7 @@ import espnet_ee.version
 
 ROOT = Path(__file__).resolve().parent.parent
 DISTRIBUTIONS = {
+    "sklearn": "scikit-learn",
     "yaml": "pyyaml",
     "espnet_model_zoo": "espnet-model-zoo",
 }  # where the name on the index differs from the module's
