@@ -15,6 +15,7 @@ import torch
 import yaml
 from torch import Tensor, nn
 
+from espnet_ee.clusters import CLUSTERS_NAME, Clusters
 from espnet_ee.lexical import LEXICAL_NAME, Lexical
 from espnet_ee.policies import Resources, build_policy
 
@@ -136,13 +137,24 @@ def make_experiment(folder: Path, seed: int = 0, calm: float = 1.0, **changes) -
     (folder / "config.yaml").write_text(text, encoding="utf-8")
     torch.save(model.state_dict(), folder / "valid.cer_ctc.ave.pth")
     LEXICAL.save(folder / LEXICAL_NAME)
+    encoder = model.encoder
+    clusters = random_clusters(encoder.exit_layers, encoder.output_size())
+    clusters.save(folder / CLUSTERS_NAME)
     return folder
 
 
-def make_policy(name: str):
-    """A policy that knows what ``make_experiment`` leaves beside a model."""
+def random_clusters(exit_layers: tuple[int, ...], width: int, count: int = 5) -> Clusters:
+    """Guesses at clusters that were never fitted."""
+    rng = np.random.default_rng(0)
+    weights = rng.normal(size=(len(exit_layers), count, width)).astype(np.float32)
+    return Clusters(exit_layers, weights, rng.normal(size=weights.shape[:2]).astype(np.float32))
+
+
+def make_policy(name: str, exit_layers: tuple[int, ...] = (2, 4, 6), width: int = 16):
+    """A policy that knows what ``make_experiment`` leaves beside such a model."""
     spell = {place: " " if token == "<space>" else token for place, token in enumerate(TOKENS)}
-    resources = Resources(lambda tokens: "".join(spell[token] for token in tokens), LEXICAL)
+    clusters = random_clusters(exit_layers, width)
+    resources = Resources(lambda tokens: "".join(map(spell.get, tokens)), LEXICAL, clusters)
     return build_policy(name).bind(resources)
 
 

@@ -35,6 +35,7 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "report": ("espnet_ee.bin.report", "write RESULTS.md and the figure of an experiment"),
     "merge-records": ("espnet_ee.bin.merge_records", "join the records of parallel decoding jobs"),
     "lexical": ("espnet_ee.bin.lexical", "learn words and spelling for policies that read text"),
+    "clusters": ("espnet_ee.bin.clusters", "fit what the policy clusters needs, without texts"),
     "upload": ("espnet_ee.bin.upload", "send a packed model, with a card, to the Hugging Face hub"),
     "cost": ("espnet_ee.bin.cost", "GFLOPs up to each exit, counted from the waveform"),
 }

@@ -48,9 +48,15 @@ def log_mel_of(frontend: Any) -> LogMelFrontend | None:
 
 
 @torch.inference_mode()
-def reference_cost(model: EarlyExitASRModel, seconds: float, rate: int) -> UtteranceCost:
-    """Cost of an utterance of that length, scored by the costliest registered policy."""
-    rules = [build_policy(name) for name in policy_names()]
+def reference_cost(
+    model: EarlyExitASRModel,
+    seconds: float,
+    rate: int,
+    rules: Sequence[ExitPolicy] | None = None,
+) -> UtteranceCost:
+    """Cost of an utterance of that length, scored by the costliest policy, of all if not given."""
+    if rules is None:
+        rules = [build_policy(name) for name in policy_names()]
     counter = cost_model_of(model, rules)
     if model.frontend is None:
         per_sec = rate if model.encoder.reads_samples else FEATURES_PER_SEC

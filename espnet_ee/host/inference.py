@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from espnet_ee.batching import length_sorted_batches
+from espnet_ee.clusters import Clusters
 from espnet_ee.cost import CostModel, UtteranceCost
 from espnet_ee.decoding.early_exit import (
     Decision,
@@ -75,7 +76,11 @@ class EarlyExitSpeech2Text:
         self.frontend = log_mel_of(self.model.frontend)
         self.decoding = str(beam or GREEDY)
         self.speak: Speaker = AttentionSpeaker(self.model, beam) if beam else speak_greedily
-        self.resources = Resources(self.text_of, Lexical.find(loaded.config.parent))
+        beside = loaded.config.parent
+        clusters = Clusters.find(beside)
+        if clusters:
+            clusters.check_exits(self.exit_layers)
+        self.resources = Resources(self.text_of, Lexical.find(beside), clusters)
         widen_primitive_cache()
         pack_for_inference(self.model)
 
@@ -226,8 +231,9 @@ class EarlyExitSpeech2Text:
         return cost_model_of(self.model, rules)
 
     def cost_of(self, seconds: float) -> UtteranceCost:
-        """Cost of an utterance of that length, scored by the costliest registered policy."""
-        return reference_cost(self.model, seconds, self.sample_rate)
+        """Cost of an utterance of that length, scored by the costliest of its policies."""
+        rules = available_policies(self.resources)
+        return reference_cost(self.model, seconds, self.sample_rate, rules)
 
     def features(self, waves: Sequence[Wave]) -> tuple[Tensor, Tensor]:
         """Waveforms to ``(B, T, F)`` features and ``(B,)`` frames, as the encoder sees them."""

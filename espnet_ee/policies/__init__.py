@@ -14,6 +14,7 @@ from espnet_ee.policies.certainty import (
     SpokenConfidence,
     SpokenEntropy,
 )
+from espnet_ee.policies.clusters import ClusterEntropy
 from espnet_ee.policies.fixed import Layer
 from espnet_ee.policies.lexical import Brevity, KnownWords, Spelling
 from espnet_ee.policies.resources import Resources
@@ -80,7 +81,7 @@ BUILT_IN = (
     *(Layer, Entropy, Confidence),
     *(Margin, SpokenEntropy, SpokenConfidence),
     *(Patience, Agreement, Alignment),
-    *(Window, Cosine),
+    *(Window, Cosine, ClusterEntropy),
     *(KnownWords, Spelling, Brevity),
 )
 for _policy in BUILT_IN:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from espnet_ee.clusters import Clusters
 from espnet_ee.lexical import Lexical
 
 
@@ -15,7 +16,9 @@ class Resources:
     Attributes:
         spell: Token ids to words.
         lexical: What its language is like; None where nobody prepared it.
+        clusters: Guesses of its exits at clusters of hidden states; None likewise.
     """
 
     spell: Callable[[Sequence[int]], str]
     lexical: Lexical | None = None
+    clusters: Clusters | None = None

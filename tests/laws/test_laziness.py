@@ -10,7 +10,7 @@ from law_tools import exits_within, thresholds_between
 from model_factory import VARIANTS, make_features, make_model, make_policy
 
 from espnet_ee.decoding.early_exit import decode_all, decode_until_good
-from espnet_ee.policies import policy_names
+from espnet_ee.policies import build_policy, policy_names
 
 LENGTHS = [90, 33, 150, 61, 120, 47, 75]
 
@@ -129,7 +129,7 @@ def test_heads_run_where_posteriors_are_read_or_an_utterance_stops(policy, model
         taken = [decision.exit_index for decision in decisions]
         reached = [sum(index >= exit_index for index in taken) for exit_index in range(3)]
         stopped = [taken.count(exit_index) for exit_index in range(3)]
-        wanted = reached if make_policy(policy).reads_posteriors else stopped
+        wanted = reached if build_policy(policy).reads_posteriors else stopped
         assert counter.heads == [rows for rows in wanted if rows]
 
 

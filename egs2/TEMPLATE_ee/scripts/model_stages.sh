@@ -169,7 +169,7 @@ stage_14() {
     local file options=() model="${asr_exp}/${inference_asr_model}"
     if [ ! -f "${model}" ]; then die "there is no model to pack." "${model}" "" "run stage 11"; fi
     for file in "${token_list}" "${bpemodel}" "${asr_stats_dir}/train/feats_stats.npz" \
-        "${asr_exp}"/{RESULTS.md,lexical.json.gz}; do
+        "${asr_exp}"/{RESULTS.md,lexical.json.gz,clusters.npz}; do
         if [ -f "${file}" ]; then options+=(--option "${file}"); fi
     done
     py espnet2.bin.pack asr --asr_train_config "${asr_exp}/config.yaml" \
