@@ -7,7 +7,8 @@ from itertools import groupby
 import pytest
 import torch
 
-from espnet_ee.decoding.greedy import BLANK, greedy_ctc
+from espnet_ee.decoding.greedy import greedy_ctc
+from espnet_ee.nn.alignment import BLANK
 
 
 def brute_force(log_probs, length):
