@@ -35,27 +35,31 @@ class CutOptions:
         max_sec: Longest piece; audio up to this length is not cut at all. Infinite: never cut.
         overlap_sec: What two neighbours both hold, half of it on either side of the cut.
         search_sec: The cut is the quietest moment among so many seconds; 0: as late as possible,
-            which makes fixed windows.
+            which makes fixed windows; None: a quarter of a piece.
 
     Raises:
         ConfigError: A piece would not get on.
     """
 
-    max_sec: float = 60.0
+    max_sec: float = 30.0
     overlap_sec: float = 2.0
-    search_sec: float = 10.0
+    search_sec: float | None = None
 
     def __post_init__(self) -> None:
-        sizes = (self.max_sec, self.overlap_sec, self.search_sec)
-        fits = self.max_sec >= self.overlap_sec + self.search_sec + 2 * LAST_SEC
-        if not fits or min(sizes) < 0:  # NaN fits nowhere
+        fits = self.max_sec >= self.overlap_sec + self.searched_sec + 2 * LAST_SEC
+        if not fits or min(self.overlap_sec, self.searched_sec) < 0:  # NaN fits nowhere
             raise ConfigError(
                 "pieces of this length cannot be cut so.",
                 got=f"{self.max_sec:g} s pieces, {self.overlap_sec:g} s overlap, "
-                f"cut sought among {self.search_sec:g} s",
+                f"cut sought among {self.searched_sec:g} s",
                 want="0 s or more of overlap and search, together at least "
                 f"{2 * LAST_SEC:g} s shorter than a piece",
             )
+
+    @property
+    def searched_sec(self) -> float:
+        """``search_sec``, or what it stands for."""
+        return self.max_sec / 4 if self.search_sec is None else self.search_sec
 
 
 @dataclass(frozen=True)
@@ -122,9 +126,9 @@ def _place(samples: Samples, rate: int, options: CutOptions) -> int:
     """Where the first piece of ``samples`` is cut: what is left is long enough for a piece."""
     half, around = options.overlap_sec / 2, QUIET_SEC / 2
     latest = min(options.max_sec - half, len(samples) / rate - LAST_SEC + half)
-    if not options.search_sec:
+    if not options.searched_sec:
         return round(latest * rate)
-    first = round((latest - options.search_sec - around) * rate)
+    first = round((latest - options.searched_sec - around) * rate)
     return first + quietest(samples[first : round((latest + around) * rate)], rate)
 
 

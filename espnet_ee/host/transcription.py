@@ -21,7 +21,7 @@ from espnet_ee.host.waves import Wave, check_wave
 if TYPE_CHECKING:
     from espnet_ee.host.inference import EarlyExitSpeech2Text
 
-POOL_SEC = 960.0  # of audio recognised together: two full batches of the default pieces
+POOL_SEC = 960.0  # of audio recognised together: two batches of 16 pieces of the default length
 
 logger = logging.getLogger(__name__)
 
