@@ -13,6 +13,7 @@ from espnet_ee.data.audio import Samples, check_file, decode_elsewhere
 from espnet_ee.errors import DataError
 
 BLOCK_SEC = 10.0
+MPEG_FRAME = 1152  # samples, or twice a frame: libsndfile garbles mp3 that is read in other steps
 SHORT_SEC = 1.0  # how much earlier than its header says a file may end: compressed ones round
 
 
@@ -35,7 +36,7 @@ class Blocks:
 
 def blocks_of_wave(samples: Samples, rate: int, name: str) -> Blocks:
     """``(N,)`` samples in memory."""
-    step = round(BLOCK_SEC * rate)
+    step = _step(rate)
     return Blocks(name, rate, (samples[at : at + step] for at in range(0, len(samples), step)))
 
 
@@ -66,7 +67,7 @@ def _read(path: Path, name: str) -> Iterator[Samples]:
         rate, total, done = file.samplerate, file.frames, 0
         while True:
             try:
-                block = file.read(round(BLOCK_SEC * rate), dtype="float32", always_2d=True)
+                block = file.read(_step(rate), dtype="float32", always_2d=True)
             except soundfile.LibsndfileError as error:
                 intact = done / rate
                 raise DataError(
@@ -85,6 +86,11 @@ def _read(path: Path, name: str) -> Iterator[Samples]:
             want=f"{total / rate:.1f} s, as its header says",
             fix="copy or convert it again",
         )
+
+
+def _step(rate: int) -> int:
+    """Samples of a block."""
+    return MPEG_FRAME * max(1, round(BLOCK_SEC * rate / MPEG_FRAME))
 
 
 def _mono(samples: Samples) -> Samples:

@@ -6,6 +6,7 @@ Subtitles follow the usual limits of the trade: two lines of 42 characters, at m
 from __future__ import annotations
 
 import html
+import math
 import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ def cues_of(words: Sequence[Word]) -> list[Cue]:
     groups = list(_groups(words))
     starts = [group[0].start_sec for group in groups[1:]]
     cues = []
-    for group, following in zip(groups, [*starts, float("inf")], strict=True):
+    for group, following in zip(groups, [*starts, math.inf], strict=False):
         start, end = group[0].start_sec, group[-1].end_sec
         end = max(end, min(start + MIN_SEC, following))
         cues.append(Cue(start, end, " ".join(word.text for word in group)))
