@@ -38,10 +38,10 @@ def _text(file: str, transcript: Transcript) -> str:
 
 
 def _layers(transcript: Transcript) -> str:
-    layers = [piece.recognition.layer for piece in transcript.pieces]
-    if len(layers) == 1:
-        return f"layer {layers[0]}"
-    return f"layers {min(layers)}-{max(layers)} of {len(layers)} pieces"
+    taken = sorted({piece.recognition.layer for piece in transcript.pieces})
+    layers = f"layer {taken[0]}" if len(taken) == 1 else f"layers {taken[0]}-{taken[-1]}"
+    count = len(transcript.pieces)
+    return layers if count == 1 else f"{layers}, {count} pieces"
 
 
 def _json(file: str, transcript: Transcript) -> str:

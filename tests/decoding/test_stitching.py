@@ -24,7 +24,7 @@ def speech(draw: random.Random, count: int) -> list[Word]:
     for _ in range(count):
         now += draw.choice([0.04, 0.08, 0.5])
         length = draw.uniform(0.1, 0.7)
-        words.append(word(draw.choice("A B C NINE SIX".split()), now, now + length))
+        words.append(word(draw.choice(["A", "B", "C", "NINE", "SIX"]), now, now + length))
         now += length
     return words
 

@@ -39,7 +39,7 @@ def characters():
 
 @pytest.fixture(scope="module")
 def whole_words():
-    tokens = ["<blank>", "<unk>", *"ONE TWO THREE".split(), "<sos/eos>"]
+    tokens = ["<blank>", "<unk>", *["ONE", "TWO", "THREE"], "<sos/eos>"]
     return Namespace(token_list=tokens, token_type="word", bpemodel=None)
 
 
