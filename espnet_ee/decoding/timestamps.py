@@ -50,7 +50,7 @@ def align(log_probs: Tensor, tokens: Sequence[int]) -> tuple[TokenSpan, ...]:
     Raises:
         DataError: The log-probabilities are NaN.
     """
-    from torchaudio.functional import forced_align, merge_tokens
+    from torchaudio.functional import forced_align
 
     if not tokens:
         return ()
@@ -59,8 +59,21 @@ def align(log_probs: Tensor, tokens: Sequence[int]) -> tuple[TokenSpan, ...]:
     parts = -(-frames_needed(tokens) // len(log_probs))
     emissions = log_probs.float().repeat_interleave(parts, dim=0)
     targets = torch.tensor([tuple(tokens)], dtype=torch.int64, device=log_probs.device)
-    path, scores = forced_align(emissions[None].contiguous(), targets, blank=BLANK)
-    spans = merge_tokens(path[0], scores[0].exp(), blank=BLANK)
+    labels, best = forced_align(emissions[None].contiguous(), targets, blank=BLANK)
+    return spans_of(labels[0], best[0], parts)
+
+
+def spans_of(labels: Tensor, log_probs: Tensor, parts: int = 1) -> tuple[TokenSpan, ...]:
+    """The tokens that a path spells.
+
+    Args:
+        labels: ``(T * parts,)``, the label of each part of a frame.
+        log_probs: ``(T * parts,)``, those of the labels.
+        parts: Of each frame.
+    """
+    from torchaudio.functional import merge_tokens
+
+    spans = merge_tokens(labels, log_probs.exp(), blank=BLANK)
     return tuple(TokenSpan(s.token, s.start / parts, s.end / parts, s.score) for s in spans)
 
 

@@ -22,7 +22,6 @@ from espnet_ee.decoding.early_exit import (
     speak_greedily,
 )
 from espnet_ee.decoding.hypothesis import Speaker
-from espnet_ee.decoding.timestamps import TimedSpeaker
 from espnet_ee.errors import ConfigError
 from espnet_ee.heads import num_parameters
 from espnet_ee.host.attention_decoding import AttentionSpeaker, BeamOptions
@@ -74,9 +73,8 @@ class EarlyExitSpeech2Text:
         self.num_parameters = num_parameters(self.model)
         self.frontend = log_mel_of(self.model.frontend)
         hop = self.frontend.hop_length if self.frontend else 1
-        self.texts = TokenTexts(
-            loaded.args, hop * self.model.encoder.frame_shift / self.sample_rate
-        )
+        frame_samples = hop * self.model.encoder.frame_shift
+        self.texts = TokenTexts(loaded.args, frame_samples / self.sample_rate)
         self.token_list = self.texts.token_list
         self.decoding = str(beam or GREEDY)
         self.speak: Speaker = AttentionSpeaker(self.model, beam) if beam else speak_greedily
@@ -182,8 +180,9 @@ class EarlyExitSpeech2Text:
                 asked.extend(zip(places, lengths.tolist(), seconds, strict=True))
                 yield features, lengths
 
-        speak = TimedSpeaker(self.speak) if timestamps else self.speak
-        decisions = decode_until_good(self.model, batches(), rule, threshold, compact, speak)
+        decisions = decode_until_good(
+            self.model, batches(), rule, threshold, compact, self.speak, timestamps
+        )
         cost_model = self.cost_model([rule])
         results: dict[int, Recognition] = {}
         for (place, frames, sec), decision in zip(asked, decisions, strict=True):
@@ -201,6 +200,7 @@ class EarlyExitSpeech2Text:
             cut: How what is longer than ``max_sec`` is cut; each piece stops at its own exit.
             options: ``policy``, ``threshold`` and others of a call.
         """
+        options["policy"] = self.policy(options.get("policy", "layer"))  # one for all pieces
         recognise = partial(self, **{**options, "timestamps": True})
         return transcribe(self, source, cut or CutOptions(), recognise)
 

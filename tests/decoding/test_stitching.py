@@ -70,7 +70,7 @@ def test_words_in_the_other_pieces_half_are_dropped():
     assert [one.text for one in stitch([first, second], [5.0])] == ["A", "B"]
 
 
-@pytest.mark.parametrize("shift", [-0.08, -0.04, 0.0, 0.04, 0.08])
+@pytest.mark.parametrize("shift", [-0.16, -0.08, -0.04, 0.0, 0.04, 0.08, 0.16])
 def test_a_short_word_on_the_seam_is_said_once(shift):
     first, second = [word("O", 4.98, 5.02)], [word("O", 4.98 + shift, 5.02 + shift)]
     assert [one.text for one in stitch([first, second], [5.0])] == ["O"]

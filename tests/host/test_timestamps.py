@@ -19,6 +19,9 @@ from ssl_factory import FAMILIES, make_ssl_recogniser
 
 from espnet_ee.host.attention_decoding import BeamOptions
 from espnet_ee.host.inference import EarlyExitSpeech2Text
+from espnet_ee.policies import ExitPolicy, build_policy
+from espnet_ee.policies.ruled import RuledPolicy
+from espnet_ee.rules import Single
 
 SAMPLES = [30000, 8000, 16001, 3900, 24000, 12345]
 FRONTENDS = {
@@ -165,3 +168,31 @@ def test_a_text_of_a_decoder_is_aligned_to_ctc_posteriors(tmp_path, waves):
         assert len(result.timed_tokens) == len(result.tokens) > result.frames / 2
         assert [word.text for word in result.words] == result.text.split()
         assert all(one.end_sec <= result.seconds for one in result.timed_tokens)
+
+
+class Fourth(ExitPolicy):
+    """Surest at layer 4."""
+
+    name, unit, reads_history = "fourth", "layers", False
+
+    def score(self, now, history):
+        return torch.full(now.lengths.shape, -abs(now.layer - 4.0))
+
+
+def test_looking_back_the_times_are_those_of_the_exit_that_speaks(asr, waves):
+    rule = RuledPolicy(Single("confidence"), [build_policy("confidence")], look_back=Fourth())
+    results = asr(waves, rule, 2.0, timestamps=True)  # none stops before the last exit
+    assert {result.layer for result in results} == {6}
+    assert {result.said_layer for result in results} == {4}
+    for wave, result in zip(waves, results, strict=True):
+        [spoke] = asr(wave, "layer", result.said_layer, timestamps=True)
+        assert result.text == spoke.text
+        for one, other in zip(result.timed_tokens, spoke.timed_tokens, strict=True):
+            assert (one.text, one.start_sec, one.end_sec) == (
+                other.text,
+                other.start_sec,
+                other.end_sec,
+            )
+            assert one.confidence == pytest.approx(other.confidence, abs=1e-4)
+    for result in asr(waves, rule, 2.0):
+        assert result.words is None
