@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from espnet_ee.decoding.early_exit import speak_greedily
-from espnet_ee.decoding.timestamps import TimedSpeaker, align, frames_needed
+from espnet_ee.decoding.timestamps import TimedSpeaker, align, frames_needed, spans_of
 from espnet_ee.errors import DataError
 from espnet_ee.exits import Exit
-from espnet_ee.nn.alignment import collapse, frame_labels
+from espnet_ee.nn.alignment import best_path, collapse
 
 
 def posteriors(frames: int, labels: int, seed: int = 0, sharp: float = 2.0) -> torch.Tensor:
@@ -32,10 +32,11 @@ def path_of(spans, frames: int) -> list[int]:
 @pytest.mark.parametrize("labels", [2, 5])
 def test_a_greedy_text_lies_on_the_greedy_path(seed, labels):
     log_probs = posteriors(30, labels, seed)
-    best = frame_labels(log_probs[None], torch.tensor([30]))
-    [tokens] = collapse(best)
+    best = best_path(log_probs[None], torch.tensor([30]))
+    [tokens] = collapse(best.labels)
     spans = align(log_probs, tokens)
-    assert path_of(spans, 30) == best[0].tolist()
+    assert path_of(spans, 30) == best.labels[0].tolist()
+    assert spans_of(best.labels[0], best.log_probs[0]) == spans
     assert [span.token for span in spans] == list(tokens)
 
 
