@@ -102,6 +102,11 @@ class LayeredEncoder(ABC):
     def frames_of(self, feature_frames: int) -> int:
         """Frames behind the stem."""
 
+    @property
+    @abstractmethod
+    def frame_shift(self) -> int:
+        """Feature frames from one frame behind the stem to the next."""
+
 
 def check_exit_layers(exit_layers: Sequence[int], num_blocks: int) -> tuple[int, ...]:
     """Exit layers with the last block added.

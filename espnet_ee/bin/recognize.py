@@ -1,10 +1,9 @@
-"""``espnet-ee recognize``: audio files to text on stdout, one line per file, in the order given."""
+"""``espnet-ee recognize``: audio files to text or subtitles, in the order given."""
 
 from __future__ import annotations
 
 import argparse
-import json
-from dataclasses import asdict
+from functools import partial
 
 from espnet_ee.bin.options import (
     add_search_options,
@@ -13,6 +12,13 @@ from espnet_ee.bin.options import (
     search_of,
     stopping_of,
     threshold,
+)
+from espnet_ee.bin.output_options import (
+    add_output_options,
+    check_outputs,
+    cut_of,
+    wants_times,
+    write_outputs,
 )
 from espnet_ee.errors import ConfigError
 from espnet_ee.precision import add_precision_option, use_precision
@@ -43,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_search_options(parser, "-")
     add_precision_option(parser, "-")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="of each line")
+    add_output_options(parser)
     parser.add_argument("--batch-size", type=positive, default=16, help="files decoded together")
     parser.add_argument("--threads", type=positive, default=1, help="of torch on the CPU")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:N")
@@ -55,13 +61,15 @@ def run(args: argparse.Namespace) -> int:
 
     if args.exit_layer is not None and args.threshold is not None:
         raise ConfigError("--exit-layer and --threshold exclude each other.")
+    check_outputs(args)
+    cut = cut_of(args)
     policy, limit, rule = stopping_of(args.policy, args.exit_layer or args.threshold, args.rule)
     device = check_device(args.device)
     torch.set_num_threads(args.threads)
     use_precision(args.float32_matmul_precision)
 
-    from espnet_ee.host.feeding import POOL, Feeder
     from espnet_ee.host.inference import EarlyExitSpeech2Text
+    from espnet_ee.host.recognised_files import recognise_files
 
     options = (device, args.batch_size, search_of(args))
     if args.checkpoint is None:
@@ -75,19 +83,7 @@ def run(args: argparse.Namespace) -> int:
         )
     if rule is not None:
         rule.check_model(asr.loaded.sha256)
-    # A file named twice is read and printed twice: its place is its id.
-    feeder = Feeder(asr, {str(place): path for place, path in enumerate(args.files)}, POOL)
-    lines: dict[int, str] = {}
-    for pool in feeder:
-        results = asr([fed.samples for fed in pool], policy, limit)
-        for fed, result in zip(pool, results, strict=True):
-            place = int(fed.utt_id)
-            shown = {"file": args.files[place], **asdict(result)}
-            lines[place] = (
-                json.dumps(shown, ensure_ascii=False)
-                if args.format == "json"
-                else f"{args.files[place]}\tlayer {result.layer}\t{result.text}"
-            )
-    for place in sorted(lines):
-        print(lines[place])
-    return 1 if feeder.failures else 0
+    recognise = partial(asr, policy=policy, threshold=limit)
+    done, failures = recognise_files(asr, args.files, recognise, cut, wants_times(args))
+    write_outputs(args, done)
+    return 1 if failures else 0

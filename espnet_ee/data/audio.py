@@ -74,11 +74,11 @@ def audio_seconds(path: str | Path) -> float:
         DataError: the file is missing or unreadable.
     """
     path = Path(path)
-    _check_file(path)
+    check_file(path)
     try:
         return float(soundfile.info(path).duration)
     except (soundfile.LibsndfileError, OSError) as error:
-        samples, rate = _decode(path, error)
+        samples, rate = decode_elsewhere(path, error)
         return len(samples) / rate
 
 
@@ -119,7 +119,7 @@ def encode(samples: Samples, rate: int, audio_format: str) -> bytes:
 
 def _read(path: Path, span: Span | None) -> tuple[Samples, int]:
     """``(N, C)`` samples and the rate of the file in Hz."""
-    _check_file(path)
+    check_file(path)
     try:
         with soundfile.SoundFile(path) as file:
             first, last = _frames(path, span, file.frames, file.samplerate)
@@ -128,7 +128,7 @@ def _read(path: Path, span: Span | None) -> tuple[Samples, int]:
             samples: Samples = file.read(last - first, dtype="float32", always_2d=True)
             return samples, file.samplerate
     except (soundfile.LibsndfileError, OSError) as error:
-        samples, rate = _decode(path, error)
+        samples, rate = decode_elsewhere(path, error)
     first, last = _frames(path, span, len(samples), rate)
     return samples[first:last], rate
 
@@ -152,14 +152,26 @@ def _frames(path: Path, span: Span | None, total: int, rate: int) -> tuple[int, 
     return start, min(end, total)
 
 
-def _check_file(path: Path) -> None:
+def check_file(path: Path) -> None:
+    """Refuse a path that is no file.
+
+    Raises:
+        DataError: It is none.
+    """
     if not path.is_file():
         kind = "is not a file" if path.exists() else "does not exist"
         raise DataError(f"Audio file {path} {kind}.", fix="check the path")
 
 
-def _decode(path: Path, error: Exception) -> tuple[Samples, int]:
-    """What libsndfile failed to read, if it is SPHERE and a program for it is installed."""
+def decode_elsewhere(path: Path, error: Exception) -> tuple[Samples, int]:
+    """What libsndfile failed to read, if it is SPHERE and a program for it is installed.
+
+    Returns:
+        ``(N, C)`` samples and the rate in Hz.
+
+    Raises:
+        DataError: It is something else, or there is no such program.
+    """
     if is_sphere(path):
         return decode_sphere(path)
     raise DataError(

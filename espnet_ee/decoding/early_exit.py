@@ -13,6 +13,7 @@ from espnet_ee.decoding.greedy import greedy_ctc
 from espnet_ee.decoding.history import History
 from espnet_ee.decoding.hypothesis import Hypothesis, Speaker
 from espnet_ee.decoding.look_back import LookBack
+from espnet_ee.decoding.timestamps import TimedSpeaker
 from espnet_ee.exits import Exit
 from espnet_ee.policies import Evidence, ExitPolicy, stops
 from espnet_ee.walk import Batch, Walk
@@ -71,6 +72,7 @@ def decode_until_good(
     threshold: float,
     compact: bool = True,
     speak: Speaker = speak_greedily,
+    timestamps: bool = False,
 ) -> list[Decision]:
     """Stop each utterance at its first exit whose score reaches the threshold.
 
@@ -82,13 +84,16 @@ def decode_until_good(
         compact: Drop stopped utterances from their batch; False computes on for all of
             them and only ignores the rest (the same decisions, for tests and benchmarks).
         speak: Makes the text of those that stop at an exit.
+        timestamps: Tell when each token was said.
 
     Returns:
         One decision per utterance, in input order.
     """
     decisions: dict[int, Decision] = {}
     history = History()
-    look_back = LookBack(policy.look_back) if policy.look_back else None
+    look_back = LookBack(policy.look_back, timestamps) if policy.look_back else None
+    if timestamps and not look_back:
+        speak = TimedSpeaker(speak)
     walk = model.walk(batches)
     for exit in walk:
         log_probs = model.exit_log_probs(exit) if policy.reads_posteriors else None

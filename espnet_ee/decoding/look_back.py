@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
+from torch import Tensor
+
 from espnet_ee.decoding.hypothesis import Hypothesis
+from espnet_ee.decoding.timestamps import spans_of
 from espnet_ee.policies import Evidence, ExitPolicy
 
 
@@ -17,6 +21,8 @@ class Said(NamedTuple):
     exit_index: int
     layer: int
     path: Hypothesis
+    labels: Tensor  # (T,), and their log-probabilities
+    log_probs: Tensor
 
 
 class LookBack:
@@ -27,10 +33,11 @@ class LookBack:
 
     Args:
         judge: Its scores compare exits of one utterance.
+        timestamps: Tell when each token was said; a greedy text lies on the greedy path.
     """
 
-    def __init__(self, judge: ExitPolicy) -> None:
-        self._judge = judge
+    def __init__(self, judge: ExitPolicy, timestamps: bool = False) -> None:
+        self._judge, self._timestamps = judge, timestamps
         self._best: dict[int, Said] = {}
 
     def see(self, now: Evidence, history: Sequence[Evidence]) -> None:
@@ -42,8 +49,13 @@ class LookBack:
             best = self._best.get(utterance)
             if best is None or score >= best.score:
                 path = Hypothesis(now.texts[row], log_probs[row])
-                self._best[utterance] = Said(score, now.exit_index, now.layer, path)
+                best_path = (now.path.labels[row], now.path.log_probs[row])
+                self._best[utterance] = Said(score, now.exit_index, now.layer, path, *best_path)
 
     def surest(self, utterance: int) -> Said:
         """Of the exits seen of an utterance, which is then forgotten."""
-        return self._best.pop(utterance)
+        said = self._best.pop(utterance)
+        if not self._timestamps:
+            return said
+        spans = spans_of(said.labels, said.log_probs)
+        return said._replace(path=replace(said.path, spans=spans))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor
 from espnet_ee.batching import length_sorted_batches
 from espnet_ee.clusters import Clusters
 from espnet_ee.cost import CostModel, UtteranceCost
+from espnet_ee.data.cutting import CutOptions
 from espnet_ee.decoding.early_exit import (
     Decision,
     decode_all,
@@ -29,11 +31,12 @@ from espnet_ee.host.checkpoint import (
     find_checkpoint,
     load_model,
 )
-from espnet_ee.host.compat import TokenIDConverter, build_tokenizer
 from espnet_ee.host.costing import cost_model_of, log_mel_of, reference_cost, sample_rate_of
 from espnet_ee.host.pretrained import find_model
 from espnet_ee.host.recognition import AllExits, Recognition
-from espnet_ee.host.waves import Wave, check_wave
+from espnet_ee.host.texts import TokenTexts
+from espnet_ee.host.transcription import Transcript, transcribe
+from espnet_ee.host.waves import Wave, check_wave, fewest_samples
 from espnet_ee.lexical import Lexical
 from espnet_ee.nn.onednn import widen_primitive_cache
 from espnet_ee.nn.packed import pack_for_inference
@@ -69,11 +72,11 @@ class EarlyExitSpeech2Text:
         self.loaded, self.model = loaded, loaded.model
         self.device, self.batch_size = torch.device(device), batch_size
         self.num_parameters = num_parameters(self.model)
-        args = loaded.args
-        self.token_list: list[str] = list(args.token_list)
-        self._tokenizer = build_tokenizer(token_type=args.token_type, bpemodel=args.bpemodel)
-        self._converter = TokenIDConverter(token_list=self.token_list)
         self.frontend = log_mel_of(self.model.frontend)
+        hop = self.frontend.hop_length if self.frontend else 1
+        frame_samples = hop * self.model.encoder.frame_shift
+        self.texts = TokenTexts(loaded.args, frame_samples / self.sample_rate)
+        self.token_list = self.texts.token_list
         self.decoding = str(beam or GREEDY)
         self.speak: Speaker = AttentionSpeaker(self.model, beam) if beam else speak_greedily
         beside = loaded.config.parent
@@ -152,6 +155,7 @@ class EarlyExitSpeech2Text:
         policy: str | ExitPolicy = "layer",
         threshold: float = math.inf,
         compact: bool = True,
+        timestamps: bool = False,
     ) -> list[Recognition]:
         """Recognise, stopping each utterance at its first good exit.
 
@@ -160,6 +164,7 @@ class EarlyExitSpeech2Text:
             policy: The exit rule or its name.
             threshold: First exit whose score reaches it; the default takes the last exit.
             compact: False computes all utterances of a batch to the end (for tests and benchmarks).
+            timestamps: Align each text with the posteriors of its exit, for the times of its words.
 
         Returns:
             One result per waveform, in input order.
@@ -180,13 +185,29 @@ class EarlyExitSpeech2Text:
                 asked.extend(zip(places, lengths.tolist(), seconds, strict=True))
                 yield features, lengths
 
-        decisions = decode_until_good(self.model, batches(), rule, threshold, compact, self.speak)
+        decisions = decode_until_good(
+            self.model, batches(), rule, threshold, compact, self.speak, timestamps
+        )
         cost_model = self.cost_model([rule])
         results: dict[int, Recognition] = {}
         for (place, frames, sec), decision in zip(asked, decisions, strict=True):
             cost = cost_model.utterance(frames).until(decision.exit_index, rule.reads_posteriors)
             results[place] = self._recognition(decision, cost, sec)
         return [results[place] for place in sorted(results)]
+
+    def transcribe(
+        self, source: Wave | str | Path, cut: CutOptions | None = None, **options: Any
+    ) -> Transcript:
+        """Recognise a file or a waveform ``(N,)`` of any length, with times.
+
+        Args:
+            source: Files are read piece by piece, and may have any rate and number of channels.
+            cut: How what is longer than ``max_sec`` is cut; each piece stops at its own exit.
+            options: ``policy``, ``threshold`` and others of a call.
+        """
+        options["policy"] = self.policy(options.get("policy", "layer"))  # one for all pieces
+        recognise = partial(self, **{**options, "timestamps": True})
+        return transcribe(self, source, cut or CutOptions(), recognise)
 
     @torch.inference_mode()
     def all_exits(
@@ -224,7 +245,7 @@ class EarlyExitSpeech2Text:
 
     def text_of(self, tokens: Sequence[int]) -> str:
         """Token ids to words."""
-        return str(self._tokenizer.tokens2text(self._converter.ids2tokens(list(tokens))))
+        return self.texts.text_of(tokens)
 
     def cost_model(self, rules: Sequence[ExitPolicy]) -> CostModel:
         """Counts GFLOPs of this model when it is scored by one of ``rules``."""
@@ -258,10 +279,7 @@ class EarlyExitSpeech2Text:
     @property
     def min_samples(self) -> int:
         """The fewest samples that give every stage something to read."""
-        hop = self.frontend.hop_length if self.frontend else 1
-        # A centred STFT reflects n_fft / 2 samples at each end and needs more than that many.
-        reflected = self.frontend.n_fft // 2 + 1 if self.frontend else 1
-        return max(hop * self.model.encoder.min_feature_frames, reflected)
+        return fewest_samples(self.frontend, self.model.encoder.min_feature_frames)
 
     def check(self, wave: Any, what: str) -> None:
         """Refuse a waveform that cannot be recognised; ``what`` names it in the message.
@@ -283,4 +301,6 @@ class EarlyExitSpeech2Text:
             frames=decision.frames,
             log_prob=decision.path.log_prob,
             said_layer=decision.said_layer,
+            words=self.texts.words(decision.path.spans),
+            timed_tokens=self.texts.tokens(decision.path.spans),
         )

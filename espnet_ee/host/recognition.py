@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from espnet_ee.cost import UtteranceCost
 from espnet_ee.decoding.early_exit import ScoredExit
+from espnet_ee.decoding.words import Word
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Recognition:
         frames: Behind the stem.
         log_prob: Of the greedy path, in nats, or the score of a search.
         said_layer: The exit whose text this is: ``layer``, or an earlier one by look-back.
+        words: With times and confidences; None where nobody asked for timestamps.
+        timed_tokens: Likewise.
     """
 
     text: str
@@ -35,6 +38,8 @@ class Recognition:
     frames: int
     log_prob: float
     said_layer: int
+    words: tuple[Word, ...] | None = None
+    timed_tokens: tuple[Word, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -242,6 +242,11 @@ class EarlyExitSSLEncoder(EarlyExitEncoder):
         """Frames behind the CNN of so many samples."""
         return self.sizes.frames_of(feature_frames)
 
+    @property
+    def frame_shift(self) -> int:
+        """Samples from one frame behind the CNN to the next."""
+        return self.sizes.frame_shift
+
     def _check_weights(self) -> None:
         if self.training and self.checkpoint and not self._weights_came:
             raise ConfigError(

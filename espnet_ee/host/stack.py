@@ -189,6 +189,11 @@ class StackEncoder(EarlyExitEncoder):
         """Frames behind the stem."""
         return int(self.embed.output_lengths(torch.tensor(feature_frames)))
 
+    @property
+    def frame_shift(self) -> int:
+        """Feature frames from one frame behind the stem to the next."""
+        return self.embed.hop
+
     def _block(self, layer: int) -> Block:
         block = self.encoders[layer - 1]
         assert isinstance(block, Block)

@@ -8,9 +8,18 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from espnet_ee.cost import LogMelFrontend
 from espnet_ee.errors import DataError
 
 Wave = np.ndarray | Tensor
+
+
+def fewest_samples(frontend: LogMelFrontend | None, feature_frames: int) -> int:
+    """Of a waveform that gives every stage something to read; the stem wants ``feature_frames``."""
+    if frontend is None:
+        return feature_frames
+    # A centred STFT reflects n_fft / 2 samples at each end and needs more than that many.
+    return max(frontend.hop_length * feature_frames, frontend.n_fft // 2 + 1)
 
 
 def check_wave(wave: Any, what: str, sample_rate: int, min_samples: int) -> None:
@@ -42,5 +51,10 @@ def check_wave(wave: Any, what: str, sample_rate: int, min_samples: int) -> None
             got=f"{1000 * len(wave) / sample_rate:.0f} ms",
             want=f"at least {1000 * min_samples / sample_rate:.0f} ms",
         )
-    if not bool(torch.isfinite(torch.as_tensor(wave)).all()):
-        raise DataError(f"{what} has samples that are NaN or infinite.", fix="repair the file")
+    bad = (~torch.isfinite(torch.as_tensor(wave))).nonzero()
+    if len(bad):
+        raise DataError(
+            f"{what} has samples that are NaN or infinite.",
+            got=f"{len(bad)} of them from {int(bad[0]) / sample_rate:.2f} s on",
+            fix="repair the file",
+        )

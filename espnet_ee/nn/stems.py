@@ -42,6 +42,12 @@ class Stem(nn.Module, ABC):
         return lengths.clamp(min=0)
 
     @property
+    def hop(self) -> int:
+        """Input frames from one output frame to the next."""
+        hop: int = STRIDE**self.halvings
+        return hop
+
+    @property
     def min_frames(self) -> int:
         """The fewest input frames that give one output frame."""
         frames = 1
@@ -101,8 +107,7 @@ class ImageStem(Stem):
         Whole utterances would take ten megabytes of maps per five seconds of audio: fresh memory
         pages then cost more time than the frames that two pieces share.
         """
-        hop: int = STRIDE**self.halvings
-        shared = self.min_frames - hop
+        hop, shared = self.hop, self.min_frames - self.hop
         outputs = (frames - shared) // hop
         ends = [min(start + PIECE, outputs) for start in range(0, outputs, PIECE)]
         starts = range(0, outputs, PIECE)

@@ -8,6 +8,7 @@ network: a CNN on the waveform, a positional convolution and a Transformer. WavL
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any
@@ -59,6 +60,11 @@ class Architecture:
     def frames_of(self, samples: int) -> int:
         """Frames behind the CNN, exact; 0 where too short."""
         return self._frames_per_layer(samples)[-1]
+
+    @property
+    def frame_shift(self) -> int:
+        """Samples from one frame to the next."""
+        return math.prod(stride for _, _, stride in self.extractor_conv_layer_config)
 
     @property
     def min_samples(self) -> int:

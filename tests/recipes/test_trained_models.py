@@ -7,12 +7,15 @@ Needs an experiment below ``egs2/mini_ee/exp`` or ``egs2/an4_ee/exp``, from ``ma
 from itertools import pairwise
 from pathlib import Path
 
+import jiwer
+import numpy as np
 import pytest
 import torch
 import yaml
 from law_tools import recorded_scores, thresholds_between, truncated
 
 from espnet_ee.data.audio import read_audio
+from espnet_ee.data.cutting import CutOptions
 from espnet_ee.data.kaldi import read_table
 from espnet_ee.decoding.early_exit import decode_until_good
 from espnet_ee.policies import policy_names
@@ -158,3 +161,36 @@ def test_every_exit_equals_a_truncated_model(trained):
         torch.testing.assert_close(
             short.exit_log_probs(cut), asr.model.exit_log_probs(exit), atol=1e-4, rtol=1e-4
         )
+
+
+def loud_sec(wave):
+    """When an utterance begins and ends, by its energy in steps of 10 ms."""
+    energy = np.convolve(np.square(wave, dtype=np.float64), np.ones(400) / 400, "same")[::160]
+    level = 10 * np.log10(energy + 1e-10)
+    loud = np.flatnonzero(level > np.percentile(level, [5, 95]).mean())
+    return loud[0] / 100, loud[-1] / 100
+
+
+def test_words_are_spoken_when_their_times_say(trained):
+    first, last = [], []
+    for wave, result in zip(
+        trained.waves, trained.asr(trained.waves, timestamps=True), strict=True
+    ):
+        words = result.words
+        assert [word.text for word in words] == result.text.split()
+        assert all(0 <= word.start_sec < word.end_sec <= result.seconds for word in words)
+        assert all(a.end_sec <= b.start_sec for a, b in pairwise(words))
+        begins, ends = loud_sec(wave)
+        first.append(words[0].start_sec - begins)
+        last.append(words[-1].end_sec - ends)
+    assert abs(np.median(first)) < 0.25 and abs(np.median(last)) < 0.25
+
+
+def test_utterances_in_a_row_are_recognised_once_each(trained, request):
+    if "mini_ee" in request.node.name:
+        pytest.skip("the demo's model, trained on single commands, hears words in pauses")
+    alone = " ".join(result.text for result in trained.asr(trained.waves))
+    found = trained.asr.transcribe(np.concatenate(trained.waves), CutOptions(8.0, 2.0, 2.0))
+    assert len(found.pieces) > 4
+    apart = jiwer.process_words(alone, found.text)
+    assert apart.insertions + apart.deletions <= 0.1 * len(alone.split())

@@ -1,0 +1,67 @@
+"""Files of any length to transcripts: short ones in batches, long ones piece by piece."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from espnet_ee.data.audio import audio_seconds
+from espnet_ee.data.cutting import CutOptions
+from espnet_ee.errors import DataError
+from espnet_ee.host.feeding import POOL, Feeder
+from espnet_ee.host.inference import EarlyExitSpeech2Text
+from espnet_ee.host.recognition import Recognition
+from espnet_ee.host.transcription import Transcript, transcribe
+
+logger = logging.getLogger(__name__)
+
+
+def recognise_files(
+    asr: EarlyExitSpeech2Text,
+    files: Sequence[str],
+    recognise: Callable[..., list[Recognition]],
+    cut: CutOptions,
+    timestamps: bool,
+) -> tuple[dict[int, Transcript], dict[int, DataError]]:
+    """Recognise files; one that cannot be read is set aside, with an error in the log.
+
+    Args:
+        asr: The model.
+        files: Paths; one that is named twice is recognised twice.
+        recognise: ``asr`` with its policy and threshold; takes ``timestamps``.
+        cut: What is longer than ``max_sec`` is cut.
+        timestamps: Whether transcripts of files that were not cut have words with times too.
+
+    Returns:
+        Transcripts and errors by the place in ``files``.
+    """
+    long = {place for place, path in enumerate(files) if _is_longer(path, cut.max_sec)}
+    short = {str(place): path for place, path in enumerate(files) if place not in long}
+    feeder = Feeder(asr, short, POOL)
+    done: dict[int, Transcript] = {}
+    for pool in feeder:
+        results = recognise([fed.samples for fed in pool], timestamps=timestamps)
+        for fed, result in zip(pool, results, strict=True):
+            done[int(fed.utt_id)] = Transcript.whole(result)
+    failures = {int(utt_id): error for utt_id, error in feeder.failures.items()}
+    for place in sorted(long):
+        try:
+            found = transcribe(
+                asr, files[place], cut, lambda waves: recognise(waves, timestamps=True)
+            )
+        except DataError as error:
+            logger.error("%s", error)
+            failures[place] = error
+        else:
+            done[place] = found if timestamps else replace(found, words=None)
+    return done, failures
+
+
+def _is_longer(path: str, seconds: float) -> bool:
+    """By the header; False of what cannot be opened, whose error comes when it is read."""
+    try:
+        return seconds < math.inf and audio_seconds(path) > seconds
+    except DataError:
+        return False
