@@ -116,14 +116,16 @@ write_lexical() {
 }
 
 decode_set() {
-    local dir="${asr_exp}/${inference_tag}/$1" data config=() lm=() words=() overrules jobs
+    local dir="${asr_exp}/${inference_tag}/$1" data config=() lm=() knowledge=() file overrules jobs
     local model="${asr_exp}/${inference_asr_model}" logdir="${asr_exp}/${inference_tag}/$1/logdir"
-    if [ -f "${asr_exp}/lexical.json.gz" ]; then words=("${asr_exp}/lexical.json.gz"); fi
+    for file in "${asr_exp}"/{lexical.json.gz,clusters.npz}; do  # what some policies know
+        if [ -f "${file}" ]; then knowledge+=("${file}"); fi
+    done
     data=$(org_of "$1")  # as ESPnet's org/<valid>: nothing is filtered out of what is scored
     if [ -n "${inference_config}" ]; then config=(--config "${inference_config}"); fi
     if "${use_lm}"; then lm=(--lm_train_config "${lm_exp}/config.yaml" --lm_file "${lm_exp}/${inference_lm}"); fi
     begin 12 "${dir}/.done.12" --option "inference_args=${inference_args}" --option "batch_size=${batch_size}" \
-        --input "${asr_exp}/config.yaml" "${data}"/{text,utt2spk} "${config[@]:1}" "${words[@]}" \
+        --input "${asr_exp}/config.yaml" "${data}"/{text,utt2spk} "${config[@]:1}" "${knowledge[@]}" \
         --audio "${data}/wav.scp" --stat "${model}" "${lm[@]:3}" \
         --output "${dir}"/{text,record.jsonl.gz} || return 0
     read -r -a overrules <<< "${inference_args}"
