@@ -65,7 +65,7 @@ class Clusters:
                 want=f"{10 * count} frames or more",
             )
         labels = KMeans(count, n_init=3, random_state=seed).fit_predict(hidden[-1])
-        guesses = [LogisticRegression(max_iter=200).fit(states, labels) for states in hidden]
+        guesses = [LogisticRegression(tol=0.01, max_iter=2000).fit(states, labels) for states in hidden]
         weights = np.stack([guess.coef_ for guess in guesses])
         if count == 2:  # scikit-learn has one row for two classes
             weights = np.concatenate([-weights / 2, weights / 2], axis=1)
