@@ -65,13 +65,13 @@ class Clusters:
                 want=f"{10 * count} frames or more",
             )
         labels = KMeans(count, n_init=3, random_state=seed).fit_predict(hidden[-1])
-        guesses = [LogisticRegression(tol=0.01, max_iter=2000).fit(states, labels) for states in hidden]
+        learner = {"tol": 0.01, "max_iter": 2000}
+        guesses = [LogisticRegression(**learner).fit(states, labels) for states in hidden]
         weights = np.stack([guess.coef_ for guess in guesses])
+        biases = np.stack([guess.intercept_ for guess in guesses])
         if count == 2:  # scikit-learn has one row for two classes
             weights = np.concatenate([-weights / 2, weights / 2], axis=1)
-        biases = np.stack([guess.intercept_ for guess in guesses])
-        if count == 2:
-            biases = np.concatenate([-biases / 2, biases / 2], axis=1)
+            biases = np.stack([-biases[:, 0] / 2, biases[:, 0] / 2], axis=1)
         return cls(tuple(layers), weights.astype(np.float32), biases.astype(np.float32))
 
     def save(self, path: Path) -> None:
