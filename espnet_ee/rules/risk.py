@@ -1,7 +1,8 @@
 """Thresholds with a promise: the excess error stays below a limit, with a stated confidence.
 
 Source: Learn-then-Test (Angelopoulos et al., arXiv:2110.01052) with fixed-sequence testing, as CALM
-(arXiv:2207.07061) uses it; p-value of Hoeffding and Bentkus (Bates et al., arXiv:2101.02703).
+(arXiv:2207.07061) uses it; p-values by betting (Waudby-Smith and Ramdas, arXiv:2010.09686), which
+are small where losses vary little, as those of sentences of many words do.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import numpy as np
 from espnet_ee.errors import ConfigError
 from espnet_ee.scored_set import ScoredSet
 from espnet_ee.scoring import FloatArray
+
+_AT_ONCE = 64  # thresholds; bounds memory
 
 
 @dataclass(frozen=True)
@@ -68,52 +71,62 @@ def control_risk(
             got=f"excess {limit:g}, confidence {confidence:g}",
             want="both above 0 and below 1",
         )
-    thresholds, risks = risk_path(scores, losses)
-    p_values = hoeffding_bentkus(risks, len(scores), limit)
     # Every threshold is tested in turn; as the path is fixed by nothing but their order, the first
     # failure ends it and no correction for their number is due.
-    passed = int(np.argmax(np.append(p_values > 1.0 - confidence, True)))
-    if passed == 0:
-        return RiskControl(float("inf"), 0.0, 0.0)
-    best = passed - 1
-    return RiskControl(float(thresholds[best]), float(risks[best]), float(p_values[best]))
+    reached = _reached(scores)
+    path, rows = _path(reached), np.arange(len(scores))
+    best = RiskControl(float("inf"), 0.0, 0.0)
+    for start in range(0, len(path), _AT_ONCE):
+        thresholds = path[start : start + _AT_ONCE]
+        picks = (reached >= thresholds[:, None, None]).argmax(axis=2)  # (P, U)
+        risks = losses[rows, picks]
+        p_values = betting(risks, limit, confidence)
+        failed = p_values > 1.0 - confidence
+        passed = int(failed.argmax()) if failed.any() else len(thresholds)
+        if passed:
+            last = passed - 1
+            mean = float(risks[last].mean())
+            best = RiskControl(float(thresholds[last]), mean, float(p_values[last]))
+        if passed < len(thresholds):
+            break
+    return best
 
 
-def risk_path(scores: FloatArray, losses: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean loss at every threshold that changes a decision.
+def betting(losses: FloatArray, limit: float, confidence: float) -> FloatArray:
+    """P-values of "the mean loss is above ``limit``".
+
+    A gambler who bets against it, never more than there is, would seldom get rich if it were true:
+    one over the most that each had. Source: arXiv:2010.09686, with the bets of Bates et al.
+    (arXiv:2101.02703, the WSR bound).
 
     Args:
-        scores: ``(U, E)``.
-        losses: ``(U, E)``.
+        losses: ``(P, U)`` in 0..1, drawn independently along U.
+        limit: Above 0, below 1.
+        confidence: How the bets are sized; the p-values hold whatever it is.
 
     Returns:
-        Decreasing thresholds ``(P,)`` and the mean loss of each ``(P,)``; all scores but those of
-        the last exit, so between two thresholds of the path nothing changes.
+        ``(P,)`` in 0..1.
     """
-    known = np.where(np.isnan(scores[:, :-1]), -np.inf, scores[:, :-1])
-    reached = np.maximum.accumulate(known, axis=1)  # at or below it, an earlier exit is taken
-    before = np.concatenate([np.full((len(scores), 1), -np.inf), reached[:, :-1]], axis=1)
-    rows, exits = np.nonzero(reached > before)
-    values = reached[rows, exits]
-    # Coming from above, an utterance moves here from the next exit that reaches more, or the last.
-    goes_on = np.append(rows[1:] == rows[:-1], False)
-    came_from = np.where(goes_on, np.append(exits[1:], 0), -1)
-    moves = losses[rows, exits] - losses[rows, came_from]
-    order = np.argsort(-values, kind="stable")
-    risks = losses[:, -1].mean() + np.cumsum(moves[order]) / len(scores)
-    ends = np.append(np.diff(values[order]) != 0, True) if len(order) else np.zeros(0, bool)
-    return values[order][ends], np.clip(risks[ends], 0.0, 1.0)
+    count = losses.shape[1]
+    seen = np.arange(1, count + 1)
+    means = (0.5 + losses.cumsum(axis=1)) / (1 + seen)
+    variances = (0.25 + ((losses - means) ** 2).cumsum(axis=1)) / (1 + seen)
+    # A bet knows the losses before it only.
+    before = np.concatenate([np.full((len(losses), 1), 0.25), variances[:, :-1]], axis=1)
+    bets = np.minimum(1.0, np.sqrt(2.0 * np.log(1.0 / (1.0 - confidence)) / (count * before)))
+    wealth = np.log1p(bets * (limit - losses)).cumsum(axis=1).max(axis=1)
+    p_values: FloatArray = np.minimum(1.0, np.exp(-wealth))
+    return p_values
 
 
-def hoeffding_bentkus(risks: FloatArray, count: int, limit: float) -> FloatArray:
-    """P-values of "the risk is above ``limit``" for mean losses ``(P,)`` of ``count`` draws."""
-    from scipy.special import xlogy
-    from scipy.stats import binom
+def _reached(scores: FloatArray) -> FloatArray:
+    """``(U, E)``: an utterance stops at or before an exit if the threshold is at most this."""
+    known = np.where(np.isnan(scores), -np.inf, scores)
+    known[:, -1] = np.inf
+    return np.maximum.accumulate(known, axis=1)
 
-    low = np.minimum(risks, limit)
-    divergence = xlogy(low, low / limit) + xlogy(1 - low, (1 - low) / (1 - limit))
-    hoeffding = np.exp(-count * divergence)
-    # Rounded first: a mean of whole losses must not become the next whole number.
-    bentkus = np.e * binom.cdf(np.ceil(np.round(count * risks, 9)), count, limit)
-    smaller: FloatArray = np.minimum(np.minimum(hoeffding, bentkus), 1.0)
-    return smaller
+
+def _path(reached: FloatArray) -> FloatArray:
+    """All thresholds that change a decision, the safest first; between two nothing changes."""
+    values = np.unique(reached[:, :-1])
+    return values[np.isfinite(values)][::-1]

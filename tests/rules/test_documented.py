@@ -80,5 +80,5 @@ def test_every_gate_and_map_is_described():
 
 def test_the_least_that_a_hundred_utterances_can_promise():
     scores, losses = np.zeros((100, 2)), np.zeros((100, 2))
-    assert not control_risk(scores, losses, 0.0296, 0.95).fell_back
-    assert control_risk(scores, losses, 0.0294, 0.95).fell_back
+    assert not control_risk(scores, losses, 0.0311, 0.95).fell_back
+    assert control_risk(scores, losses, 0.0304, 0.95).fell_back

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import binom
 
 from espnet_ee.errors import ConfigError
 from espnet_ee.replay import first_exit
-from espnet_ee.rules.risk import control_risk, excess_errors, hoeffding_bentkus, risk_path
+from espnet_ee.rules import risk
+from espnet_ee.rules.risk import betting, control_risk, excess_errors
 from espnet_ee.scored_set import ScoredSet
 
 UTTERANCES, EXITS, SPLITS = 2000, 4, 1000
@@ -31,33 +31,41 @@ def true_risk(scores, losses, threshold):
     return losses[np.arange(len(losses)), first_exit(scores, threshold)].mean()
 
 
-def test_the_path_has_the_risk_of_replay_at_every_threshold():
-    rng = np.random.default_rng(1)
-    scores, losses = rng.normal(size=(50, 4)).round(1), rng.random((50, 4))
+def test_the_boldest_threshold_before_the_first_failure(monkeypatch):
+    """One threshold at a time, with replay's own picks, as the text says it."""
+    monkeypatch.setattr(risk, "_AT_ONCE", 7)
+    scores, losses = (part[:120] for part in population(useful=True))
     scores[3, 1] = scores[7] = np.nan
-    thresholds, risks = risk_path(scores, losses)
-    assert (np.diff(thresholds) < 0).all() and len(thresholds) > 10
-    for threshold, risk in zip(thresholds, risks, strict=True):
-        assert risk == pytest.approx(true_risk(scores, losses, threshold))
-    between = (thresholds[1:] + thresholds[:-1]) / 2  # nothing changes until the next is reached
-    for threshold, risk in zip(between, risks, strict=False):
-        assert risk == pytest.approx(true_risk(scores, losses, threshold))
+    known = scores[:, :-1]
+    best = (np.inf, 0.0)
+    for threshold in sorted(set(known[np.isfinite(known)].tolist()), reverse=True):
+        taken = losses[np.arange(120), first_exit(scores, threshold)]
+        if betting(taken[None], 0.2, 0.9)[0] > 0.1:
+            break
+        best = (threshold, taken.mean())
+    control = control_risk(scores, losses, 0.2, 0.9)
+    assert np.isfinite(best[0]) and control.p_value <= 0.1
+    assert first_exit(scores, control.threshold).tolist() == first_exit(scores, best[0]).tolist()
+    assert control.risk == pytest.approx(best[1])
 
 
-def test_nothing_to_decide_is_no_path():
-    thresholds, risks = risk_path(np.full((3, 2), np.nan), np.zeros((3, 2)))
-    assert len(thresholds) == len(risks) == 0
+def test_nothing_to_decide_falls_back():
     assert control_risk(np.full((3, 2), np.nan), np.zeros((3, 2)), 0.1, 0.9).fell_back
 
 
-def test_the_p_value_is_that_of_the_papers():
-    # Of 100 losses of 0, limit 0.05: Hoeffding gives (1 - 0.05)^100, Bentkus e times that.
-    assert hoeffding_bentkus(np.array([0.0]), 100, 0.05) == pytest.approx(0.95**100)
-    assert hoeffding_bentkus(np.array([0.2]), 100, 0.05) == 1.0
-    bentkus = np.e * binom.cdf(2, 100, 0.05)
-    divergence = 0.02 * np.log(0.02 / 0.05) + 0.98 * np.log(0.98 / 0.95)
-    expected = min(bentkus, np.exp(-100 * divergence))
-    assert hoeffding_bentkus(np.array([0.02]), 100, 0.05) == pytest.approx(expected)
+def test_the_first_bets_by_hand():
+    # Variance 1/4 before any loss; then mean (1/2 + 0) / 2 and variance (1/4 + 1/16) / 2.
+    limit, stake = 0.1, 2.0 * np.log(1.0 / 0.2)
+    first = min(1.0, np.sqrt(stake / (2 * 0.25)))
+    second = min(1.0, np.sqrt(stake / (2 * (0.25 + 0.0625) / 2)))
+    rich = (1 + first * limit) * (1 + second * limit)
+    assert betting(np.zeros((1, 2)), limit, 0.8) == pytest.approx(1 / rich)
+    assert betting(np.ones((1, 2)), limit, 0.8) == 1.0
+
+
+def test_a_p_value_is_seldom_small_where_the_hypothesis_is_true():
+    losses = np.random.default_rng(4).random((5000, 60)) < 0.1
+    assert (betting(losses.astype(float), 0.1, 0.95) <= 0.05).mean() <= 0.05
 
 
 @pytest.mark.parametrize(("limit", "confidence"), [(0.03, 0.9), (0.05, 0.95), (0.1, 0.8)])
