@@ -130,6 +130,32 @@ def test_a_target(exp, files, dev, profile, target, capfd):
         assert len({r["layer"] for r in results}) > 1
 
 
+CUT = ["--max-segment-sec", 2.5, "--overlap-sec", 0.2, "--cut-search-sec", 0.2]
+
+
+@pytest.fixture
+def long_file(tmp_path):
+    soundfile.write(tmp_path / "long.wav", make_waves([112000])[0], 16000)
+    return tmp_path / "long.wav"
+
+
+def test_pieces_of_long_files_are_utterances_of_the_stream(exp, files, long_file, dev, capfd):
+    scored = score_set(read_record(dev))
+    target = (stop_gflops(scored, "entropy") / scored.seconds[:, None]).mean()
+    words = ["--target-gflops-per-sec", target, "--dev-record", dev, "--policy", "entropy", *CUT]
+    assert recognise(exp, *words, "--timestamps", "--format", "json", long_file, *files) == 0
+    results = shown(capfd)
+    assert [r["file"] for r in results] == [str(path) for path in (long_file, *files)]
+    assert len(results[0]["pieces"]) > 2 and results[0]["words"] is not None
+
+
+def test_limits_hold_for_every_piece_of_a_long_file(exp, long_file, capfd):
+    words = ["--policy", "entropy", "--threshold", "inf", "--max-layer", 4, *CUT]
+    assert recognise(exp, *words, long_file) == 0
+    layers, _, rest = capfd.readouterr().out.split("\t")[1].partition(", ")
+    assert layers == "layer 4" and rest.endswith("pieces (max_layer)")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
