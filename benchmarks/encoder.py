@@ -28,7 +28,6 @@ from benchmarks.harness import (
     write_tables,
 )
 from benchmarks.models import (
-    FRAMES_PER_SEC,
     DictatedExits,
     ModelSize,
     cost_model,
@@ -37,12 +36,12 @@ from benchmarks.models import (
     our_encoder,
     random_features,
 )
+from benchmarks.workload import frames_of
 from espnet_ee.decoding.early_exit import decode_until_good
 from espnet_ee.nn.packed import pack_for_inference
 from espnet_ee.nn.stems import STEM_NAMES
 
 SEED = 0
-SHORTEST = 0.9  # of the longest utterance: what sorting by length leaves in a batch
 
 
 @dataclass(frozen=True)
@@ -103,18 +102,11 @@ class ShareRow:
     points: float
 
 
-def frames_of(case: Case) -> list[int]:
-    """Feature frames of each utterance, longest first."""
-    longest = round(FRAMES_PER_SEC * case.seconds)
-    step = (1.0 - SHORTEST) / max(1, case.batch - 1)
-    return [round(longest * (1.0 - step * place)) for place in range(case.batch)]
-
-
 @torch.inference_mode()
 def against_espnet(case: Case, settings: Settings) -> list[PeerRow]:
     """Encoders cut at each exit; the same state dict on both sides."""
     size, rows = settings.size, []
-    features, lengths = random_features(frames_of(case), size.mel_bins, SEED)
+    features, lengths = random_features(frames_of(case.seconds, case.batch), size.mel_bins, SEED)
     for layer in size.exit_layers:
         torch.manual_seed(SEED)
         theirs = espnet_encoder(size, layer)
@@ -154,7 +146,7 @@ def against_full_depth(case: Case, stem: str, settings: Settings) -> list[ShareR
     size = settings.size
     torch.manual_seed(SEED)
     model = early_exit_model(size, stem)
-    frames = frames_of(case)
+    frames = frames_of(case.seconds, case.batch)
     features, lengths = random_features(frames, size.mel_bins, SEED)
     costs = [cost_model(model, size.vocab_size).utterance(n) for n in frames]
     policies = [DictatedExits((index,) * case.batch) for index in range(len(size.exit_layers))]

@@ -20,6 +20,7 @@ from typing import Any
 
 import torch
 
+from espnet_ee.machine import cpu_name
 from espnet_ee.precision import add_precision_option, use_precision
 
 # What users wait for, and what one thread computes: the latter leaves out other programs' turns.
@@ -134,7 +135,7 @@ def machine() -> dict[str, Any]:
     from espnet_ee.host.compat import espnet_version
 
     return {
-        "cpu": _cpu_name(),
+        "cpu": cpu_name(),
         "instructions": torch.backends.cpu.get_cpu_capability(),
         "cores_allowed": len(os.sched_getaffinity(0)),
         "precision": torch.get_float32_matmul_precision(),
@@ -144,13 +145,6 @@ def machine() -> dict[str, Any]:
         "espnet": espnet_version(),
         "commit": _commit(),
     }
-
-
-def _cpu_name() -> str:
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _commit() -> str:

@@ -15,6 +15,7 @@ from espnet_ee.host.inference import MAX_PADDED_SEC
 from espnet_ee.host.model import EarlyExitASRModel
 
 SEED = 0
+SHORTEST = 0.9  # of the longest utterance: what sorting by length leaves in a batch
 
 # Share of the utterances that leave at each of six exits.
 HISTOGRAMS: dict[str, tuple[float, ...]] = {
@@ -35,6 +36,13 @@ class Batch:
     features: Tensor
     lengths: Tensor
     exits: Mapping[str, tuple[int, ...]]
+
+
+def frames_of(seconds: float, batch: int) -> list[int]:
+    """Feature frames of a batch sorted by length, longest first."""
+    longest = round(FRAMES_PER_SEC * seconds)
+    step = (1.0 - SHORTEST) / max(1, batch - 1)
+    return [round(longest * (1.0 - step * place)) for place in range(batch)]
 
 
 def utterance_frames(utterances: int, equal_sec: float | None) -> list[int]:

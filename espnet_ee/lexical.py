@@ -9,9 +9,9 @@ import gzip
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ LEXICAL_NAME = "lexical.json.gz"
 ORDER = 6  # characters of an n-gram
 MOST_TEXTS = 20_000  # the characters' model learns from so many, drawn evenly
 _FORMAT = "espnet-ee-lexical"
+_REMEMBERED = 100_000  # n-grams' probabilities: some ten megabytes
 _START, _END = "\x02", "\x03"
 
 
@@ -48,11 +49,17 @@ class Lexical:
         """
         line = _line(text)
         places = range(ORDER - 1, len(line))
-        total = sum(
-            math.log(self._probability(line[place - ORDER + 1 : place], line[place]))
-            for place in places
-        )
+        total = sum(self._log_prob_of(line[place - ORDER + 1 : place + 1]) for place in places)
         return total / len(places)
+
+    @cached_property
+    def _log_prob_of(self) -> Callable[[str], float]:
+        """Of a gram's last character behind the others; remembered, since exits repeat texts."""
+
+        def log_prob(gram: str) -> float:
+            return math.log(self._probability(gram[:-1], gram[-1]))
+
+        return lru_cache(_REMEMBERED)(log_prob)
 
     def _probability(self, history: str, character: str) -> float:
         """Of ``character`` behind ``history``, from the shortest history to the longest."""

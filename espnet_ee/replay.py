@@ -15,6 +15,8 @@ import numpy as np
 
 from espnet_ee.cost import GIGA
 from espnet_ee.errors import ConfigError
+from espnet_ee.latency import LatencyProfile
+from espnet_ee.limits import Limits, allow
 from espnet_ee.scored_set import LAYER, ScoredSet
 from espnet_ee.scoring import FloatArray, IntArray
 
@@ -48,12 +50,13 @@ class OperatingPoint:
     said: IntArray = field(repr=False, compare=False)
 
 
-def first_exit(scores: FloatArray, threshold: float) -> IntArray:
+def first_exit(scores: FloatArray, threshold: float, last: IntArray | None = None) -> IntArray:
     """Pick each utterance's exit: the first to reach ``threshold``, else the last.
 
     Args:
         scores: ``(U, E)``, exits from shallow to deep, in the policy's own unit.
         threshold: Same unit; ``inf`` runs the whole encoder. A NaN score never stops.
+        last: ``(U,)`` the deepest exits allowed; None: the model's last one.
 
     Returns:
         ``(U,)`` exit indices in ``0..E-1``.
@@ -68,7 +71,7 @@ def first_exit(scores: FloatArray, threshold: float) -> IntArray:
     reached = scores >= threshold  # False for NaN
     reached[:, -1] = True
     picks: IntArray = reached.argmax(axis=1).astype(np.int64)
-    return picks
+    return picks if last is None else np.minimum(picks, last)
 
 
 def surest_exit(scores: FloatArray, picks: IntArray) -> IntArray:
@@ -88,25 +91,49 @@ def surest_exit(scores: FloatArray, picks: IntArray) -> IntArray:
     return surest
 
 
-def stop_gflops(scored: ScoredSet, policy: str) -> FloatArray:
-    """Return the cost of stopping at each exit, ``(U, E)``.
+def walk_gflops(scored: ScoredSet, policy: str) -> FloatArray:
+    """Return the cost of reaching and reading each exit, ``(U, E)``.
 
     A policy pays its own scoring of every exit on its way, and each head there if it reads
-    posteriors; ``layer`` pays the last head only. All pay the text where they stop. To the last
-    bit this is what ``espnet_ee.cost.UtteranceCost.until`` charges a run that stops.
+    posteriors; ``layer`` pays the last head only. To the last bit this is
+    ``espnet_ee.cost.UtteranceCost.until``.
     """
     body, heads = scored.body_gflops, scored.head_gflops
     if policy == LAYER and LAYER not in scored.header.policies:  # it is there when it looks back
-        return body + heads + scored.text_gflops
+        return body + heads
     facts = scored.header.policies[policy]
     per_frame = facts.score_flops_per_posterior * scored.header.vocab_size
     scoring = (per_frame + facts.score_flops_per_frame) * scored.frames[:, None] / GIGA  # (U, 1)
     if facts.reads_posteriors:
-        total: FloatArray = body + (heads + scoring).cumsum(axis=1) + scored.text_gflops
+        total: FloatArray = body + (heads + scoring).cumsum(axis=1)
     else:
-        judged = np.broadcast_to(scoring, heads.shape).cumsum(axis=1)
-        total = body + judged + heads + scored.text_gflops
+        total = body + np.broadcast_to(scoring, heads.shape).cumsum(axis=1) + heads
     return total
+
+
+def stop_gflops(scored: ScoredSet, policy: str) -> FloatArray:
+    """Return the cost of stopping at each exit, ``(U, E)``: of the walk, and of its text.
+
+    To the last bit this is what a run that stops is charged.
+    """
+    return walk_gflops(scored, policy) + scored.text_gflops
+
+
+def last_exits(
+    scored: ScoredSet, policy: str, limits: Limits, latency: LatencyProfile | None = None
+) -> IntArray:
+    """Return the deepest exit that each utterance's limits allow, ``(U,)``.
+
+    Raises:
+        ConfigError: A deadline without ``latency``.
+    """
+    costs = walk_gflops(scored, policy) / scored.seconds[:, None]
+    rows = zip(costs.tolist(), scored.seconds.tolist(), strict=True)
+    layers = scored.header.exits
+    allowed = [
+        allow(limits, layers, cost, latency.ms(sec) if latency else None) for cost, sec in rows
+    ]
+    return np.array([one.last for one in allowed], dtype=np.int64)
 
 
 def operating_point(
@@ -137,18 +164,35 @@ def operating_point(
 
 
 def replay(
-    scored: ScoredSet, policy: str, threshold: float, look_back: str | None = None
+    scored: ScoredSet,
+    policy: str,
+    threshold: float,
+    look_back: str | None = None,
+    limits: Limits | None = None,
 ) -> OperatingPoint:
-    """Return what ``policy`` gives at ``threshold``, perhaps looking back by another policy."""
-    picks = first_exit(scored.scores[policy], threshold)
+    """Return what ``policy`` gives at ``threshold``.
+
+    Args:
+        scored: All exits of all utterances.
+        policy: Whose scores.
+        threshold: In its unit.
+        look_back: The policy that chooses, of the exits seen, the one that speaks.
+        limits: Of each utterance.
+    """
+    last = None if limits is None else last_exits(scored, policy, limits)
+    picks = first_exit(scored.scores[policy], threshold, last)
     return operating_point(scored, picks, policy, threshold, look_back)
 
 
 def sweep(
-    scored: ScoredSet, policy: str, thresholds: Iterable[float], look_back: str | None = None
+    scored: ScoredSet,
+    policy: str,
+    thresholds: Iterable[float],
+    look_back: str | None = None,
+    limits: Limits | None = None,
 ) -> list[OperatingPoint]:
     """Replay one policy at each threshold."""
-    return [replay(scored, policy, threshold, look_back) for threshold in thresholds]
+    return [replay(scored, policy, threshold, look_back, limits) for threshold in thresholds]
 
 
 def threshold_grid(scores: FloatArray, points: int = 50) -> FloatArray:

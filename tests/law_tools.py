@@ -30,8 +30,9 @@ def exits_within(scores, thresholds) -> set[int]:
 
 def alike(one, other) -> bool:
     """Whether two recognitions are the same but for rounding, which depends on the batch."""
-    score = pytest.approx(other.score, abs=1e-4)
-    return one == replace(other, score=score, log_prob=pytest.approx(other.log_prob, abs=1e-3))
+    score, scores = (pytest.approx(value, abs=1e-4) for value in (other.score, other.scores))
+    log_prob = pytest.approx(other.log_prob, abs=1e-3)
+    return one == replace(other, score=score, scores=scores, log_prob=log_prob)
 
 
 def recorded_scores(results, policy: str) -> np.ndarray:

@@ -21,6 +21,7 @@ from espnet_ee.bin.options import (
     stopping_of,
     threshold,
 )
+from espnet_ee.bin.resources import add_limit_options, check_resources, limits_of, use_profile
 from espnet_ee.errors import ConfigError, EspnetEEError
 from espnet_ee.precision import add_precision_option, use_precision
 from espnet_ee.spelling import nearest
@@ -47,6 +48,7 @@ def get_parser() -> Parser:
     parser.add_argument("--policy", default="layer", help="exit rule of what 1best_recog holds")
     parser.add_argument("--threshold", type=threshold, help="in the policy's unit")
     parser.add_argument("--rule", help="YAML of espnet-ee calibrate: policy and threshold")
+    add_limit_options(parser, "_")
     add_search_options(parser, "_")
     add_precision_option(parser, "_")
     parser.add_argument(
@@ -99,7 +101,9 @@ def run(args: argparse.Namespace) -> int:
     """Decode one data directory."""
     import torch
 
+    check_resources(args)
     policy, limit, rule = stopping_of(args.policy, args.threshold, args.rule)
+    limits = limits_of(args)
     torch.set_num_threads(args.num_threads)
     use_precision(args.float32_matmul_precision)
 
@@ -112,6 +116,7 @@ def run(args: argparse.Namespace) -> int:
     if rule is not None:
         rule.check_model(loaded.sha256)
     asr = EarlyExitSpeech2Text(loaded, device, args.batch_size, search_of(args))
+    use_profile(args, asr)
     job = DecodeJob(
         wav_scp=_wav_scp(args.data_path_and_name_and_type),
         out=Path(args.output_dir),
@@ -119,6 +124,7 @@ def run(args: argparse.Namespace) -> int:
         policy=policy,
         threshold=limit,
         seed=args.seed,
+        limits=limits,
     )
     failures = decode_set(asr, job)
     if failures:

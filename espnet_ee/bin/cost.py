@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from espnet_ee.bin.options import seconds
+from espnet_ee.bin.options import amount
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("config", help="config.yaml written by training (no checkpoint is needed)")
-    parser.add_argument("--seconds", type=seconds, default=10.0, help="length of the utterance")
+    parser.add_argument("--seconds", type=amount, default=10.0, help="length of the utterance")
 
 
 def run(args: argparse.Namespace) -> int:

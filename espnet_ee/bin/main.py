@@ -37,6 +37,10 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "lexical": ("espnet_ee.bin.lexical", "learn words and spelling for policies that read text"),
     "clusters": ("espnet_ee.bin.clusters", "fit what the policy clusters needs, without texts"),
     "upload": ("espnet_ee.bin.upload", "send a packed model, with a card, to the Hugging Face hub"),
+    "profile": (
+        "espnet_ee.bin.profile",
+        "measure how long a model takes to each exit on this machine",
+    ),
     "cost": ("espnet_ee.bin.cost", "GFLOPs up to each exit, counted from the waveform"),
 }
 EXIT_ERROR = 1

@@ -29,11 +29,11 @@ def positive(text: str) -> int:
     return value
 
 
-def seconds(text: str) -> float:
-    """A positive, finite number of seconds."""
+def amount(text: str) -> float:
+    """A positive, finite number."""
     value = float(text)
     if not 0.0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{value} is not a positive number of seconds")
+        raise argparse.ArgumentTypeError(f"{value} is not a positive number")
     return value
 
 

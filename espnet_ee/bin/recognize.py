@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from functools import partial
 
 from espnet_ee.bin.options import (
@@ -19,6 +20,15 @@ from espnet_ee.bin.output_options import (
     cut_of,
     wants_times,
     write_outputs,
+)
+from espnet_ee.bin.resources import (
+    add_limit_options,
+    add_target_options,
+    check_resources,
+    check_target,
+    limits_of,
+    stream_of,
+    use_profile,
 )
 from espnet_ee.errors import ConfigError
 from espnet_ee.precision import add_precision_option, use_precision
@@ -47,6 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threshold", type=threshold, help="of the policy: stop at the first exit that reaches it"
     )
+    add_limit_options(parser, "-")
+    add_target_options(parser)
     add_search_options(parser, "-")
     add_precision_option(parser, "-")
     add_output_options(parser)
@@ -62,8 +74,10 @@ def run(args: argparse.Namespace) -> int:
     if args.exit_layer is not None and args.threshold is not None:
         raise ConfigError("--exit-layer and --threshold exclude each other.")
     check_outputs(args)
-    cut = cut_of(args)
-    policy, limit, rule = stopping_of(args.policy, args.exit_layer or args.threshold, args.rule)
+    check_resources(args)
+    cut, controlled, limits = cut_of(args), check_target(args), limits_of(args)
+    given = math.inf if controlled else args.exit_layer or args.threshold
+    policy, threshold, rule = stopping_of(args.policy, given, args.rule)
     device = check_device(args.device)
     torch.set_num_threads(args.threads)
     use_precision(args.float32_matmul_precision)
@@ -83,7 +97,10 @@ def run(args: argparse.Namespace) -> int:
         )
     if rule is not None:
         rule.check_model(asr.loaded.sha256)
-    recognise = partial(asr, policy=policy, threshold=limit)
-    done, failures = recognise_files(asr, args.files, recognise, cut, wants_times(args))
+    use_profile(args, asr)
+    alone = partial(asr, policy=policy, threshold=threshold, limits=limits)
+    recognise = stream_of(args, asr, policy, limits) if controlled else alone
+    times = wants_times(args)
+    done, failures = recognise_files(asr, args.files, recognise, cut, times, controlled)
     write_outputs(args, done)
     return 1 if failures else 0

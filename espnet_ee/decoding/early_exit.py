@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -29,6 +30,10 @@ class ExitModel(Protocol):
         """``(B, T, V)`` of one exit."""
 
 
+# An exit to (B,) bool: the utterances that may go no deeper, all of them at the last exit.
+Ends = Callable[[Exit], Tensor]
+
+
 @dataclass(frozen=True)
 class Decision:
     """Where one utterance stopped and what it said there.
@@ -36,7 +41,7 @@ class Decision:
     Attributes:
         exit_index: Counts exits from 0.
         layer: Counts blocks from 1.
-        score: The policy's score at that exit.
+        scores: The policy's scores of the exits passed and, last, of that one.
         frames: Real frames behind the stem.
         path: What it said.
         said_layer: The exit that said it: ``layer``, or an earlier one by look-back.
@@ -44,10 +49,15 @@ class Decision:
 
     exit_index: int
     layer: int
-    score: float
+    scores: tuple[float, ...]
     frames: int
     path: Hypothesis
     said_layer: int
+
+    @property
+    def score(self) -> float:
+        """The policy's score at that exit."""
+        return self.scores[-1]
 
 
 @dataclass(frozen=True)
@@ -72,6 +82,7 @@ def decode_until_good(
     threshold: float,
     compact: bool = True,
     speak: Speaker = speak_greedily,
+    ends: Ends | None = None,
     timestamps: bool = False,
 ) -> list[Decision]:
     """Stop each utterance at its first exit whose score reaches the threshold.
@@ -84,12 +95,14 @@ def decode_until_good(
         compact: Drop stopped utterances from their batch; False computes on for all of
             them and only ignores the rest (the same decisions, for tests and benchmarks).
         speak: Makes the text of those that stop at an exit.
+        ends: Which utterances an exit is the last for; None: the model's last exit for all.
         timestamps: Tell when each token was said.
 
     Returns:
         One decision per utterance, in input order.
     """
     decisions: dict[int, Decision] = {}
+    seen: dict[int, list[float]] = defaultdict(list)  # scores of each utterance
     history = History()
     look_back = LookBack(policy.look_back, timestamps) if policy.look_back else None
     if timestamps and not look_back:
@@ -100,19 +113,24 @@ def decode_until_good(
         now = _evidence(exit, log_probs)
         passed = history.of(exit.utterances) if policy.reads_history else []
         scores = policy.score(now, passed)
+        for place, score in zip(exit.utterances.tolist(), scores.tolist(), strict=True):
+            seen[place].append(score)
         if look_back:
             look_back.see(now, passed)
-        undecided = _undecided(exit, decisions)
-        stopped = stops(scores, threshold, exit.last) & undecided
-        if bool(stopped.any()):
-            decided = _decide(model, exit, log_probs, scores, stopped, speak)
+        stopped = stops(scores, threshold, exit.last if ends is None else ends(exit))
+        if not compact:
+            stopped &= _undecided(exit, decisions)
+        some_stop = bool(stopped.any())
+        if some_stop:
+            decided = _decide(model, exit, log_probs, seen, stopped, speak)
             decisions.update(_surest(decided, look_back) if look_back else decided)
-        waiting = undecided & ~stopped
-        going_on = waiting if compact else waiting.any().expand_as(waiting)
+        going_on = ~stopped if compact else _undecided(exit, decisions).any().expand_as(stopped)
         if policy.reads_history:
-            history.forget(exit.utterances[~going_on])
-            rows = going_on.nonzero().squeeze(1)
-            history.add(now.passed(keep_hidden=policy.reads_hidden).take(rows))
+            passing = now.passed(keep_hidden=policy.reads_hidden)
+            if some_stop:
+                history.forget(exit.utterances[~going_on])
+                passing = passing.take(going_on.nonzero().squeeze(1))
+            history.add(passing)
         walk.keep(going_on)
     return [decisions[place] for place in sorted(decisions)]
 
@@ -161,7 +179,7 @@ def _decide(
     model: ExitModel,
     exit: Exit,
     log_probs: Tensor | None,
-    scores: Tensor,
+    seen: Mapping[int, Sequence[float]],
     stopped: Tensor,
     speak: Speaker,
 ) -> list[tuple[int, Decision]]:
@@ -177,10 +195,8 @@ def _decide(
     paths = speak(leaving, own)
     places, frames = leaving.utterances.tolist(), leaving.lengths.tolist()
     return [
-        (place, Decision(exit.index, exit.layer, value, count, path, exit.layer))
-        for place, value, count, path in zip(
-            places, scores[rows].tolist(), frames, paths, strict=True
-        )
+        (place, Decision(exit.index, exit.layer, tuple(seen[place]), count, path, exit.layer))
+        for place, count, path in zip(places, frames, paths, strict=True)
     ]
 
 

@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from espnet_ee.cost import GIGA, UtteranceCost
 from espnet_ee.data.kaldi import read_table, some
 from espnet_ee.errors import DataError
 from espnet_ee.host.compat import DatadirWriter, espnet_version
 from espnet_ee.host.feeding import Feeder
 from espnet_ee.host.inference import EarlyExitSpeech2Text
 from espnet_ee.host.recognition import AllExits
+from espnet_ee.limits import Limits, allow
 from espnet_ee.policies import ExitPolicy, available_policies
 from espnet_ee.precision import precision_note
 from espnet_ee.records import (
@@ -50,6 +52,7 @@ class DecodeJob:
         policy: Chooses what goes to ``1best_recog``.
         threshold: In the policy's unit.
         seed: Recorded; greedy decoding draws nothing at random.
+        limits: Of each utterance, for what goes to ``1best_recog``; the record has all exits.
     """
 
     wav_scp: Path
@@ -58,6 +61,7 @@ class DecodeJob:
     policy: ExitPolicy
     threshold: float
     seed: int
+    limits: Limits | None = None
 
 
 def decode_set(asr: EarlyExitSpeech2Text, job: DecodeJob) -> Mapping[str, DataError]:
@@ -133,25 +137,43 @@ def _write_texts(asr: EarlyExitSpeech2Text, job: DecodeJob, done: Results) -> No
     for index, layer in enumerate(asr.exit_layers):
         chosen = dict.fromkeys(done, index)
         _write_exit(asr, job.out / f"exit{layer:02d}" / "1best_recog", done, chosen)
-    _write_exit(asr, job.out / "1best_recog", done, _choose(job, asr.exit_layers, done))
+    _write_exit(asr, job.out / "1best_recog", done, _choose(asr, job, done))
 
 
-def _choose(job: DecodeJob, layers: Sequence[int], done: Results) -> dict[str, int]:
-    """Exit index of each utterance's text under the job's policy."""
+def _choose(asr: EarlyExitSpeech2Text, job: DecodeJob, done: Results) -> dict[str, int]:
+    """Exit index of each utterance's text under the job's policy, within its limits."""
     if not done:
         return {}
 
     def scores(name: str) -> FloatArray:
         rows = [result.record.exits for result in done.values()]
         return np.array(
-            [layers if name == LAYER else [exit.scores[name] for exit in exits] for exits in rows],
+            [
+                asr.exit_layers if name == LAYER else [exit.scores[name] for exit in exits]
+                for exits in rows
+            ],
             dtype=np.float64,
         )
 
-    picks = first_exit(scores(job.policy.name), job.threshold)
+    last = np.array([_deepest(asr, job, result.record) for result in done.values()])
+    picks = first_exit(scores(job.policy.name), job.threshold, last)
     if job.policy.look_back:
         picks = surest_exit(scores(job.policy.look_back.name), picks)
     return {utt_id: int(pick) for utt_id, pick in zip(done, picks, strict=True)}
+
+
+def _deepest(asr: EarlyExitSpeech2Text, job: DecodeJob, record: UtteranceRecord) -> int:
+    """Exit index of the deepest exit within the job's limits."""
+    exits = range(len(asr.exit_layers))
+    if job.limits is None:
+        return exits[-1]
+    per_frame = job.policy.score_flops(asr.model.vocab_size, asr.model.encoder.output_size())
+    scoring = per_frame * record.frames / GIGA
+    cost = UtteranceCost(0.0, record.body_gflops, record.head_gflops, scoring)
+    reads = job.policy.reads_posteriors
+    per_sec = [cost.until(index, reads) / record.seconds for index in exits]
+    ms = asr.latency.ms(record.seconds) if asr.latency else None
+    return allow(job.limits, asr.exit_layers, per_sec, ms).last
 
 
 def _write_exit(

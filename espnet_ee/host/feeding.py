@@ -31,7 +31,7 @@ class FedUtterance:
 
 
 class Feeder:
-    """Reads files in order of their length, some batches of them at a time.
+    """Reads files in order of their length, or in theirs, some batches of them at a time.
 
     Args:
         asr: Will recognise them.
@@ -39,6 +39,7 @@ class Feeder:
         pool: Batches at a time.
         done: Utterances that need no more decoding. Batches are formed with them and left out where
             they have nothing else, so that what is decoded has the company it would always have.
+        in_order: Batches are in the order of ``paths``, for who learns from one to the next.
 
     Attributes:
         failures: Utterance id to error, filled while iterating.
@@ -50,8 +51,10 @@ class Feeder:
         paths: Mapping[str, str],
         pool: int = 1,
         done: Collection[str] = frozenset(),
+        in_order: bool = False,
     ) -> None:
         self._asr, self._paths, self._pool, self._done = asr, dict(paths), pool, done
+        self._in_order = in_order
         self.failures: dict[str, DataError] = {}
 
     def __iter__(self) -> Iterator[list[FedUtterance]]:
@@ -59,8 +62,15 @@ class Feeder:
 
     def _batches(self) -> Iterator[list[FedUtterance]]:
         ids = list(self._paths)
-        seconds = [_seconds(self._paths[utt_id]) for utt_id in ids]
-        batches = length_sorted_batches(seconds, self._asr.batch_size, MAX_PADDED_SEC)
+        if self._in_order:
+            size = self._asr.batch_size
+            batches = [
+                list(range(first, min(first + size, len(ids))))
+                for first in range(0, len(ids), size)
+            ]
+        else:
+            seconds = [_seconds(self._paths[utt_id]) for utt_id in ids]
+            batches = length_sorted_batches(seconds, self._asr.batch_size, MAX_PADDED_SEC)
         batches = [batch for batch in batches if any(ids[i] not in self._done for i in batch)]
         for first in range(0, len(batches), self._pool):
             places = itertools.chain(*batches[first : first + self._pool])

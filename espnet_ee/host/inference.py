@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +16,6 @@ from espnet_ee.clusters import Clusters
 from espnet_ee.cost import CostModel, UtteranceCost
 from espnet_ee.data.cutting import CutOptions
 from espnet_ee.decoding.early_exit import (
-    Decision,
     decode_all,
     decode_until_good,
     speak_greedily,
@@ -34,10 +32,13 @@ from espnet_ee.host.checkpoint import (
 from espnet_ee.host.costing import cost_model_of, log_mel_of, reference_cost, sample_rate_of
 from espnet_ee.host.pretrained import find_model
 from espnet_ee.host.recognition import AllExits, Recognition
+from espnet_ee.host.requests import Requests, limits_of_each
 from espnet_ee.host.texts import TokenTexts
 from espnet_ee.host.transcription import Transcript, transcribe
-from espnet_ee.host.waves import Wave, check_wave, fewest_samples
+from espnet_ee.host.waves import Wave, check_wave, fewest_samples, listed_waves
+from espnet_ee.latency import LatencyProfile, setting_of
 from espnet_ee.lexical import Lexical
+from espnet_ee.limits import Limits
 from espnet_ee.nn.onednn import widen_primitive_cache
 from espnet_ee.nn.packed import pack_for_inference
 from espnet_ee.policies import ExitPolicy, Resources, available_policies, build_policy
@@ -60,6 +61,9 @@ class EarlyExitSpeech2Text:
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         batch_size: Utterances decoded together.
         beam: Search with the attention decoders by these options; None: greedy CTC.
+
+    Attributes:
+        latency: What deadlines are held by, once ``use_latency`` got it.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class EarlyExitSpeech2Text:
         if clusters:
             clusters.check_exits(self.exit_layers)
         self.resources = Resources(self.text_of, Lexical.find(beside), clusters)
+        self.latency: LatencyProfile | None = None
         widen_primitive_cache()
         pack_for_inference(self.model)
 
@@ -155,6 +160,7 @@ class EarlyExitSpeech2Text:
         policy: str | ExitPolicy = "layer",
         threshold: float = math.inf,
         compact: bool = True,
+        limits: Limits | Sequence[Limits] | None = None,
         timestamps: bool = False,
     ) -> list[Recognition]:
         """Recognise, stopping each utterance at its first good exit.
@@ -164,13 +170,16 @@ class EarlyExitSpeech2Text:
             policy: The exit rule or its name.
             threshold: First exit whose score reaches it; the default takes the last exit.
             compact: False computes all utterances of a batch to the end (for tests and benchmarks).
+            limits: How far each utterance may go at most, one for all or one per waveform. Each
+                is held by itself, as if alone: batches change nothing.
             timestamps: Align each text with the posteriors of its exit, for the times of its words.
 
         Returns:
             One result per waveform, in input order.
 
         Raises:
-            ConfigError: Unknown policy, or the model lacks what it needs.
+            ConfigError: Unknown policy, the model lacks what it needs, a deadline without
+                ``use_latency``, or too few ``limits``.
             DataError: A waveform is empty, too short, not one-dimensional or not finite.
         """
         rule = self.policy(policy)
@@ -178,21 +187,22 @@ class EarlyExitSpeech2Text:
             raise ConfigError(
                 "look-back repeats what earlier exits said by greedy CTC.", got=self.decoding
             )
-        asked: list[tuple[int, int, float]] = []  # place in waves, feature frames, seconds
+        listed = listed_waves(waves)
+        own, costs = limits_of_each(limits, len(listed)), self.cost_model([rule])
+        requests = Requests(self.exit_layers, costs, rule.reads_posteriors, own, self.latency)
 
         def batches() -> Iterator[Batch]:
-            for places, features, lengths, seconds in self._batches(waves):
-                asked.extend(zip(places, lengths.tolist(), seconds, strict=True))
+            for places, features, lengths, seconds in self._batches(listed):
+                requests.add(places, lengths.tolist(), seconds)
                 yield features, lengths
 
         decisions = decode_until_good(
-            self.model, batches(), rule, threshold, compact, self.speak, timestamps
+            self.model, batches(), rule, threshold, compact, self.speak, requests.ends, timestamps
         )
-        cost_model = self.cost_model([rule])
-        results: dict[int, Recognition] = {}
-        for (place, frames, sec), decision in zip(asked, decisions, strict=True):
-            cost = cost_model.utterance(frames).until(decision.exit_index, rule.reads_posteriors)
-            results[place] = self._recognition(decision, cost, sec)
+        results = {
+            request.place: request.recognition(decision, self.texts, threshold)
+            for request, decision in zip(requests.read, decisions, strict=True)
+        }
         return [results[place] for place in sorted(results)]
 
     def transcribe(
@@ -226,7 +236,7 @@ class EarlyExitSpeech2Text:
         rules = [self.policy(rule) for rule in chosen]
         results: dict[int, AllExits] = {}
         cost_model = self.cost_model(rules)
-        for places, features, lengths, seconds in self._batches(waves):
+        for places, features, lengths, seconds in self._batches(listed_waves(waves)):
             decoded = decode_all(self.model, features, lengths, rules, self.speak)
             for place, exits, n, sec in zip(
                 places, decoded, lengths.tolist(), seconds, strict=True
@@ -264,16 +274,14 @@ class EarlyExitSpeech2Text:
         return self.model.speech_features(speech, lengths)
 
     def _batches(
-        self, waves: Wave | Sequence[Wave]
+        self, waves: Sequence[Wave]
     ) -> Iterator[tuple[list[int], Tensor, Tensor, list[float]]]:
         """Length-sorted batches: places in the input, features, frames, seconds."""
-        single = isinstance(waves, (np.ndarray, Tensor)) and waves.ndim < 2
-        listed: list[Any] = [waves] if single else list(waves)
-        for place, wave in enumerate(listed):
+        for place, wave in enumerate(waves):
             self.check(wave, f"waveform {place}")
-        lengths_sec = [len(wave) / self.sample_rate for wave in listed]
+        lengths_sec = [len(wave) / self.sample_rate for wave in waves]
         for places in length_sorted_batches(lengths_sec, self.batch_size, MAX_PADDED_SEC):
-            features, lengths = self.features([listed[place] for place in places])
+            features, lengths = self.features([waves[place] for place in places])
             yield places, features, lengths, [lengths_sec[place] for place in places]
 
     @property
@@ -289,18 +297,11 @@ class EarlyExitSpeech2Text:
         """
         check_wave(wave, what, self.sample_rate, self.min_samples)
 
-    def _recognition(self, decision: Decision, gflops: float, seconds: float) -> Recognition:
-        return Recognition(
-            text=self.text_of(decision.path.tokens),
-            tokens=decision.path.tokens,
-            exit_index=decision.exit_index,
-            layer=decision.layer,
-            score=decision.score,
-            gflops=gflops + decision.path.gflops,
-            seconds=seconds,
-            frames=decision.frames,
-            log_prob=decision.path.log_prob,
-            said_layer=decision.said_layer,
-            words=self.texts.words(decision.path.spans),
-            timed_tokens=self.texts.tokens(decision.path.spans),
-        )
+    def use_latency(self, profile: LatencyProfile) -> None:
+        """Hold deadlines by this profile.
+
+        Raises:
+            ConfigError: It is of another model, machine, device or number of threads.
+        """
+        profile.check(setting_of(self.loaded.sha256, self.device), self.exit_layers)
+        self.latency = profile

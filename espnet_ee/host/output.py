@@ -41,7 +41,17 @@ def _layers(transcript: Transcript) -> str:
     taken = sorted({piece.recognition.layer for piece in transcript.pieces})
     layers = f"layer {taken[0]}" if len(taken) == 1 else f"layers {taken[0]}-{taken[-1]}"
     count = len(transcript.pieces)
-    return layers if count == 1 else f"{layers}, {count} pieces"
+    layers = layers if count == 1 else f"{layers}, {count} pieces"
+    notes = _limits(transcript)
+    return f"{layers} ({', '.join(notes)})" if notes else layers
+
+
+def _limits(transcript: Transcript) -> list[str]:
+    """The limits that stopped a piece, and those that even its first exit exceeds."""
+    results = [piece.recognition for piece in transcript.pieces]
+    stopped = {result.limited: None for result in results if result.limited}
+    exceeded = {f"exceeds {name}": None for result in results for name in result.exceeded}
+    return [*stopped, *exceeded]
 
 
 def _json(file: str, transcript: Transcript) -> str:

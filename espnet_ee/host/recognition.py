@@ -19,6 +19,7 @@ class Recognition:
         exit_index: Counts exits from 0.
         layer: Counts blocks from 1.
         score: The policy's score at that exit, in its unit.
+        scores: Those of the exits passed and, last, of that one.
         gflops: Cost from the waveform on.
         seconds: Of audio.
         frames: Behind the stem.
@@ -26,6 +27,9 @@ class Recognition:
         said_layer: The exit whose text this is: ``layer``, or an earlier one by look-back.
         words: With times and confidences; None where nobody asked for timestamps.
         timed_tokens: Likewise.
+        limited: The limit that stopped it before its score reached the threshold, by its name in
+            ``Limits``; None where none did.
+        exceeded: The limits that even the first exit goes beyond.
     """
 
     text: str
@@ -33,6 +37,7 @@ class Recognition:
     exit_index: int
     layer: int
     score: float
+    scores: tuple[float, ...]
     gflops: float
     seconds: float
     frames: int
@@ -40,6 +45,8 @@ class Recognition:
     said_layer: int
     words: tuple[Word, ...] | None = None
     timed_tokens: tuple[Word, ...] | None = None
+    limited: str | None = None
+    exceeded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

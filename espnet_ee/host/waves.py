@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -58,3 +59,9 @@ def check_wave(wave: Any, what: str, sample_rate: int, min_samples: int) -> None
             got=f"{len(bad)} of them from {int(bad[0]) / sample_rate:.2f} s on",
             fix="repair the file",
         )
+
+
+def listed_waves(waves: Wave | Sequence[Wave]) -> list[Any]:
+    """One waveform or several as several."""
+    single = isinstance(waves, (np.ndarray, Tensor)) and waves.ndim < 2
+    return [waves] if single else list(waves)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from espnet_ee.nn.masks import valid_frames
+from espnet_ee.nn.masks import padding_or_none
 
 BLANK = 0
 
@@ -31,17 +31,26 @@ def best_path(log_probs: Tensor, lengths: Tensor) -> BestPath:
         log_probs: ``(B, T, V)``, blank first; padding is never read.
         lengths: ``(B,)`` real frames.
     """
-    best, labels = log_probs.max(dim=-1)
-    padding = ~valid_frames(lengths, labels.shape[1])
+    labels, best = likeliest(log_probs), log_probs.amax(dim=-1)
+    padding = padding_or_none(lengths, labels.shape[1])
+    if padding is None:
+        return BestPath(labels, best)
     return BestPath(labels.masked_fill(padding, BLANK), best.masked_fill(padding, 0.0))
+
+
+def likeliest(log_probs: Tensor) -> Tensor:
+    """``(B, T, V)`` to ``(B, T)`` int64, the first of equals; numpy is ten times as quick."""
+    if log_probs.device.type == "cpu" and log_probs.dtype != torch.bfloat16:
+        return torch.from_numpy(log_probs.detach().numpy().argmax(axis=-1))
+    return log_probs.argmax(dim=-1)
 
 
 def collapse(labels: Tensor) -> list[tuple[int, ...]]:
     """Merge repeats and drop blanks of each row of ``(B, T)``."""
-    kept = spoken_frames(labels)
-    kept[:, 1:] &= labels[:, 1:] != labels[:, :-1]
-    labels, kept = labels.cpu(), kept.cpu()
-    return [tuple(row[mask].tolist()) for row, mask in zip(labels, kept, strict=True)]
+    rows = labels.cpu().numpy()
+    kept = rows != BLANK
+    kept[:, 1:] &= rows[:, 1:] != rows[:, :-1]
+    return [tuple(row[mask].tolist()) for row, mask in zip(rows, kept, strict=True)]
 
 
 def spoken_frames(labels: Tensor) -> Tensor:

@@ -39,5 +39,6 @@ def masked_frame_mean(values: Tensor, lengths: Tensor) -> Tensor:
     Returns:
         ``(B,)`` means.
     """
-    padding = ~valid_frames(lengths, values.shape[1])
-    return values.masked_fill(padding, 0.0).sum(dim=1) / lengths
+    padding = padding_or_none(lengths, values.shape[1])
+    real = values if padding is None else values.masked_fill(padding, 0.0)
+    return real.sum(dim=1) / lengths

@@ -63,7 +63,10 @@ class Evidence:
         """What is kept when all its utterances go on: labels, not posteriors, V times the size."""
         best = self.best if self.log_probs is None else self.path
         hidden = self.hidden if keep_hidden else None
-        return replace(self, log_probs=None, hidden=hidden, best=best)
+        kept = replace(self, log_probs=None, hidden=hidden, best=best)
+        if "texts" in vars(self):  # worked out once, by whoever asked first
+            vars(kept)["texts"] = self.texts
+        return kept
 
     def take(self, rows: Tensor) -> Evidence:
         """The ``rows`` ``(N,)`` int64, copied and cut to the longest of them."""
@@ -156,21 +159,19 @@ class ExitPolicy(ABC):
         return self
 
 
-def stops(scores: Tensor, threshold: float, last: bool) -> Tensor:
+def stops(scores: Tensor, threshold: float, last: bool | Tensor) -> Tensor:
     """Which utterances stop at an exit.
 
     Args:
         scores: ``(B,)``; NaN never stops.
         threshold: In the policy's unit.
-        last: At the last exit all stop.
+        last: At the last exit all stop; or ``(B,)`` bool, those that may go no deeper.
 
     Returns:
         ``(B,)`` bool.
     """
-    if last:
-        return torch.ones_like(scores, dtype=torch.bool)
     # In double precision, as replay compares: float32 would round the threshold up to a score.
-    return scores.double() >= threshold
+    return (scores.double() >= threshold) | last
 
 
 def as_scores(values: Sequence[float], now: Evidence) -> Tensor:

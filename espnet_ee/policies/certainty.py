@@ -6,9 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
-from espnet_ee.nn.alignment import spoken_frames
+from espnet_ee.nn.alignment import likeliest, spoken_frames
 from espnet_ee.nn.masks import masked_frame_mean
 from espnet_ee.policies._base import Evidence, ExitPolicy
 
@@ -63,8 +64,10 @@ class Margin(ExitPolicy):
     def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
         """``(B,)`` in ``0 .. 1``."""
         assert now.log_probs is not None
-        first, second = now.log_probs.topk(2, dim=-1).values.exp().unbind(dim=-1)
-        return masked_frame_mean(first - second, now.lengths)
+        first = likeliest(now.log_probs)[..., None]
+        others = now.log_probs.scatter(-1, first, -torch.inf)  # quicker than topk on CPUs
+        margins = largest_posteriors(now) - others.amax(dim=-1).exp()
+        return masked_frame_mean(margins, now.lengths)
 
 
 @dataclass(frozen=True)
@@ -100,14 +103,14 @@ class SpokenConfidence(ExitPolicy):
 
     def score(self, now: Evidence, history: Sequence[Evidence]) -> Tensor:
         """``(B,)`` in ``0 .. 1``."""
-        return _spoken_mean(largest_posteriors(now), now, 0.0)
+        return _spoken_mean(now.path.log_probs.exp(), now, 0.0)
 
 
 def negative_entropies(now: Evidence) -> Tensor:
     """``(B, T)`` of each frame, in nats."""
     assert now.log_probs is not None
     # log_softmax gives finite values, or -inf where p = 0: 0 log 0 counts as 0.
-    return (now.log_probs.exp() * now.log_probs.clamp(min=-1e4)).sum(dim=-1)
+    return now.log_probs.exp().mul_(now.log_probs.clamp(min=-1e4)).sum(dim=-1)
 
 
 def largest_posteriors(now: Evidence) -> Tensor:

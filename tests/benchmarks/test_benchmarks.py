@@ -14,6 +14,7 @@ from benchmarks import (
     data_stages,
     encoder,
     harness,
+    policies,
     train_step,
     training_hours,
     workload,
@@ -169,3 +170,33 @@ def test_data_stages_run_on_a_made_corpus(tmp_path, capsys, monkeypatch):
         ["5", f"{train}"],
         ["10, split for jobs", f"{3 * train}"],
     ]
+
+
+def test_policies_gives_a_row_for_every_policy(tmp_path, capsys):
+    settings = policies.Settings(
+        seconds=(0.6,), batches=(1, 2), repeats=2, stems=("dwconv8",), size=TINY
+    )
+    rows = policies.measure(settings)
+    measured = policies.available_policies(policies.resources_of(TINY.vocab_size))
+    names = [policy.name for policy in measured]
+    assert [(row.batch, row.policy) for row in rows] == [(b, n) for b in (1, 2) for n in names]
+    share = {row.policy: row.flop_share for row in rows if row.batch == 1}
+    assert 0.0 < share["layer"] < share["confidence"] < share["entropy"]
+    assert all(row.keeps == (row.time_share.median <= policies.MOST) for row in rows)
+    assert "% of the blocks' time" in capsys.readouterr().out
+
+
+@torch.inference_mode()
+def test_what_was_walked_is_decided_as_it_would_be():
+    """The benchmark's walk yields the exits of the model's own; segments are its blocks."""
+    model = policies.talking_model(TINY, "dwconv8")
+    features, lengths = random_features([60, 50], TINY.mel_bins, seed=0)
+    exits = list(model.walk([(features, lengths)]))
+    for name in ("entropy", "patience", "cosine"):
+        rule = policies.available_policies(policies.resources_of(TINY.vocab_size))
+        [rule] = [policy for policy in rule if policy.name == name]
+        walked = decode_until_good(policies.Walked(model, exits), [], rule, math.inf)
+        assert walked == decode_until_good(model, [(features, lengths)], rule, math.inf)
+    for segment, exit in zip(policies.segments_of(model, features, lengths), exits, strict=True):
+        hidden = model.encoder.exit_hidden(segment.run().hidden)
+        torch.testing.assert_close(hidden, exit.hidden, atol=1e-6, rtol=0)
