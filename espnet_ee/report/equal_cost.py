@@ -6,9 +6,12 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from espnet_ee.bandit import ThresholdBandit, price_for
 from espnet_ee.baselines import fixed_exits, mix_hull, mix_wer, safe_oracle
 from espnet_ee.errors import ConfigError, DataError
-from espnet_ee.replay import OperatingPoint, replay
+from espnet_ee.replay import OperatingPoint, operating_point, replay
 from espnet_ee.report.experiment import word_intervals
 from espnet_ee.report.tables import markdown
 from espnet_ee.rules import Rule, Single
@@ -17,13 +20,17 @@ from espnet_ee.rules.fitting import GATES, cross_scored, default_features, fit_g
 from espnet_ee.rules.selection import cost_share, within_cost
 from espnet_ee.scored_set import LAYER, ScoredSet
 from espnet_ee.scoring import FloatArray
+from espnet_ee.streams import replay_stream
 
 SHARES = (0.5, 0.65, 0.8)
 """Mean cost over that of always taking the last exit."""
 
+BANDIT = "bandit (confidence)"
+_BANDIT_ON = "confidence"  # as CeeBERT
+
 PUBLISHED = (
     *("entropy", "confidence", "margin", "patience", "agreement", "window", "cosine"),
-    *("posterior", "clusters"),
+    *("posterior", "clusters", BANDIT),
 )
 """Policies whose rule others have published; the rest are ours."""
 
@@ -35,7 +42,9 @@ nearest from below; here it may cost a little more or less: `cost`, in % of the 
 that cannot be as cheap have none. Gates are learned on the set of choice (their thresholds from
 scores of speakers that were left out): `logistic` and `boosted` predict whether an exit is as good
 as the last, `excess` its excess errors. `+ look-back`: of the exits seen, the one speaks whose text
-the named policy finds surest. Rules marked * are published ones, the others ours."""
+the named policy finds surest. `bandit`: UCB1 over thresholds, which learns on the reported set
+itself, without its texts; its price of computing is from the set of choice. Rules marked * are
+published ones, the others ours."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +74,8 @@ def equal_cost_lines(dev: ScoredSet, test: ScoredSet, seed: int) -> list[str]:
     judge = _best_judge(dev)
     backs = (*(rule.name for rule, _ in gates), "entropy")
     rows = [_row(dev, test, name, None) for name in dev.header.policies]
+    if _BANDIT_ON in dev.header.policies:
+        rows.append(_bandit_row(dev, test))
     if judge:  # entropy pays for the judge too; gates read all policies as it is
         dev, test = (with_rule(part, Single("entropy"), None, judge) for part in (dev, test))
         rows += [_row(dev, test, name, judge) for name in backs]
@@ -104,6 +115,22 @@ def _row(dev: ScoredSet, test: ScoredSet, policy: str, look_back: str | None) ->
             chosen.append(None)
     results = tuple(point and replay(test, policy, point.threshold, look_back) for point in chosen)
     return _Row(policy, look_back, tuple(chosen), results)
+
+
+def _bandit_row(dev: ScoredSet, test: ScoredSet) -> _Row:
+    """UCB1 over thresholds of one policy, on the set in its own order, learning as it goes."""
+    last = fixed_exits(dev)[-1].gflops_per_second
+
+    def played(scored: ScoredSet, price: float) -> OperatingPoint:
+        order = np.arange(len(scored.seconds))
+        bandit = ThresholdBandit(dev, _BANDIT_ON, price)
+        picks = replay_stream(scored, _BANDIT_ON, bandit, order.tolist()).picks
+        return operating_point(scored, picks, _BANDIT_ON)
+
+    order = np.arange(len(dev.seconds)).tolist()
+    prices = [price_for(dev, _BANDIT_ON, share * last, order=order) for share in SHARES]
+    chosen = tuple(played(dev, price) for price in prices)
+    return _Row(BANDIT, None, chosen, tuple(played(test, price) for price in prices))
 
 
 def _table(test: ScoredSet, rows: Sequence[_Row], seed: int) -> list[str]:
