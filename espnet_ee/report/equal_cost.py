@@ -10,7 +10,7 @@ import numpy as np
 
 from espnet_ee.bandit import ThresholdBandit, price_for
 from espnet_ee.baselines import fixed_exits, mix_hull, mix_wer, safe_oracle
-from espnet_ee.errors import ConfigError, DataError
+from espnet_ee.errors import ConfigError, EspnetEEError
 from espnet_ee.replay import OperatingPoint, operating_point, replay
 from espnet_ee.report.experiment import word_intervals
 from espnet_ee.report.tables import markdown
@@ -93,7 +93,7 @@ def _learned(dev: ScoredSet, seed: int) -> tuple[list[tuple[Rule, FloatArray]], 
                 return fit_gate(part, model, features, seed)
 
             found.append((fit(dev), cross_scored(dev, fit)))
-    except DataError as error:
+    except EspnetEEError as error:
         return [], f"No gates: {error.args[0].splitlines()[0]}"
     return found, ""
 
@@ -137,11 +137,7 @@ def _table(test: ScoredSet, rows: Sequence[_Row], seed: int) -> list[str]:
     fixed, hull = fixed_exits(test), mix_hull(fixed_exits(test))
     last, oracle = fixed[-1], safe_oracle(test)
     points = [point for row in rows for point in row.results if point]
-    intervals = word_intervals(test, points, seed)
-    ends = {
-        id(point): f"{100 * low:.1f} - {100 * high:.1f}"
-        for point, low, high in zip(points, intervals.low, intervals.high, strict=True)
-    }
+    ends = _interval_cells(test, points, seed)
 
     def cells(point: OperatingPoint | None) -> list[str]:
         if point is None:
@@ -161,22 +157,34 @@ def _table(test: ScoredSet, rows: Sequence[_Row], seed: int) -> list[str]:
     ]
 
 
+def _interval_cells(test: ScoredSet, points: Sequence[OperatingPoint], seed: int) -> dict[int, str]:
+    """By the identity of the point: equal ones may have been reached in different ways."""
+    if not points:
+        return {}
+    intervals = word_intervals(test, points, seed)
+    ends = zip(points, intervals.low, intervals.high, strict=True)
+    return {id(point): f"{100 * low:.1f} - {100 * high:.1f}" for point, low, high in ends}
+
+
 def _gap_lines(test: ScoredSet, rows: Sequence[_Row]) -> list[str]:
     """How far the best of ours gets from the best published rule towards the oracle."""
     best, oracle = _best_of_ours(rows), safe_oracle(test)
     if best is None:
         return []
     lines = [f"Of ours, {best.label} is best where thresholds were chosen, over the three costs."]
-    for share, ours, *theirs in zip(
-        SHARES, best.results, *(row.results for row in rows if not row.ours), strict=True
-    ):
-        known = [point for point in theirs if point]
-        if not known or ours is None:
+    for place, share in enumerate(SHARES):
+        rivals = [
+            (point.wer, row.policy)
+            for row in rows
+            if not row.ours and (point := row.results[place])
+        ]
+        ours = best.results[place]
+        if not rivals or ours is None:
             continue
-        rival = min(known, key=lambda point: point.wer)
+        wer, name = min(rivals)
         text = f"- At {100 * share:.0f} %: {100 * ours.wer:.2f} %. The published rule that is best"
-        text += f" on this very set, {rival.policy}, has {100 * rival.wer:.2f} %"
-        lines.append(f"{text}: {_gap_text(test, rival.wer, ours.wer, oracle, share)}.")
+        text += f" on this very set, {name}, has {100 * wer:.2f} %"
+        lines.append(f"{text}: {_gap_text(test, wer, ours.wer, oracle, share)}.")
     return lines
 
 
