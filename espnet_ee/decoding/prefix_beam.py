@@ -57,8 +57,13 @@ class _Beam:
 
     def first(self, rows: int) -> _Beam:
         """The first rows, sharing memory."""
-        arrays = (self.blank, self.label, self.last, self.key, self.parent)
-        return _Beam(*(array[:rows] for array in arrays))
+        return _Beam(
+            self.blank[:rows],
+            self.label[:rows],
+            self.last[:rows],
+            self.key[:rows],
+            self.parent[:rows],
+        )
 
     def vacate(self, places: NDArray[np.bool_]) -> None:
         """Make ``places`` ``(B, K)`` free: their prefixes, if any, are nobody's parent or child."""
@@ -114,9 +119,7 @@ def prefix_scores(
     return scores
 
 
-def _search(
-    log_probs: NDArray[Any], lengths: NDArray[Any], beam_size: int
-) -> tuple[_Beam, Ints]:
+def _search(log_probs: NDArray[Any], lengths: NDArray[Any], beam_size: int) -> tuple[_Beam, Ints]:
     """The beam behind each row's last frame, longest row first, and whose row is whose."""
     order = np.argsort(-lengths, kind="stable")
     posteriors = log_probs[order].astype(np.float64)
