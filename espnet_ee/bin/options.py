@@ -61,7 +61,7 @@ def add_search_options(parser: argparse.ArgumentParser, dash: str) -> None:
         "--decoder",
         choices=tuple(SEARCH_OPTIONS),
         default="ctc",
-        help="greedy CTC, CTC beam search, or CTC/attention beam search where an exit has a decoder",
+        help="greedy CTC, CTC beam search, or CTC/attention search where an exit has a decoder",
     )
     add("beam_size", positive, "of the search; default 20, without neural language model 50")
     add("nbest", positive, "texts of the search that are shown; default 1")

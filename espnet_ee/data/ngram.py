@@ -138,9 +138,7 @@ def _discounts(counts: Counter[Gram]) -> tuple[float, float, float]:
     return found if all(0 <= d <= n for n, d in enumerate(found, start=1)) else FALLBACK
 
 
-def _leftover(
-    counts: Counter[Gram], discounts: Sequence[float]
-) -> dict[Gram, tuple[int, float]]:
+def _leftover(counts: Counter[Gram], discounts: Sequence[float]) -> dict[Gram, tuple[int, float]]:
     """Context to the sum of its counts, and the share of it that discounts took."""
     totals: defaultdict[Gram, int] = defaultdict(int)
     taken: defaultdict[Gram, float] = defaultdict(float)

@@ -24,7 +24,7 @@ class Spells(Protocol):
 
 @dataclass(frozen=True)
 class CTCBeamOptions:
-    """Options of the search, spelt as in torchaudio's ``ctc_decoder`` and ESPnet's ``asr_inference``.
+    """Options of the search, spelt as in torchaudio's ``ctc_decoder`` and in ESPnet.
 
     Without lexicon and n-gram the search is our own prefix beam, which needs no further package.
 

@@ -1,6 +1,6 @@
 """The words a search may say, each spelled in the model's tokens.
 
-A lexicon file has a line ``WORD TOKEN TOKEN ...`` for each spelling, as torchaudio's decoder reads it.
+A lexicon file has a line ``WORD TOKEN TOKEN ...`` per spelling, as torchaudio's decoder reads it.
 """
 
 from __future__ import annotations

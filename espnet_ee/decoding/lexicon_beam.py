@@ -6,7 +6,8 @@ Source: Collobert et al. 2016 (arXiv:1609.03193); KenLM: Heafield 2011.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -57,13 +58,13 @@ class LexiconBeam:
         nbest: int,
     ) -> None:
         self._nbest = nbest
-        self._spaced = SPACE in token_list
-        tokens = [*token_list] if self._spaced else [*token_list, WORD_END]
-        self._end = tokens.index(SPACE if self._spaced else WORD_END)
-        # What the decoder hears between words: the space, or what CTC never says.
-        self._silence = self._end if self._spaced else len(token_list) - 1
-        spellings = read_lexicon(lexicon, token_list) if lexicon else None
+        spaced = SPACE in token_list
+        tokens = [*token_list] if spaced or lexicon is None else [*token_list, WORD_END]
+        # What the decoder hears between words, or at both ends: the space, or what CTC never says.
+        self._silence = token_list.index(SPACE) if spaced and lexicon else len(token_list) - 1
+        self._end = (self._silence if spaced else len(token_list)) if lexicon else None
         options = {
+            "tokens": tokens,
             "beam_size": beam_size,
             "nbest": beam_size,  # texts that differ in spaces only are one: more of them are needed
             "lm_weight": ngram_weight,
@@ -71,7 +72,24 @@ class LexiconBeam:
             "blank_token": tokens[BLANK],
             "sil_token": tokens[self._silence],
         }
-        self._decoder = _build(tokens, tokens[self._end], spellings, ngram_file, options)
+        try:
+            from torchaudio.models.decoder import ctc_decoder  # noqa: F401
+        except (ImportError, RuntimeError) as error:  # the latter from torchaudio itself
+            raise ConfigError(
+                "a search with a lexicon or an n-gram needs flashlight-text.",
+                got=str(error).splitlines()[0],
+                fix="pip install 'espnet-ee[beam]' (or flashlight-text), or search without either",
+            ) from error
+        if ngram_file is not None and not ngram_file.is_file():
+            raise ConfigError(
+                f"n-gram {ngram_file} does not exist.",
+                fix="stage 9 of a recipe makes one (./run.sh --use_ngram true)",
+            )
+        if lexicon is None:
+            self._decoder = _of_tokens(ngram_file, options)
+        else:
+            spellings = read_lexicon(lexicon, token_list)
+            self._decoder = _of_words(spellings, tokens[self._end or 0], ngram_file, options)
 
     def __call__(self, log_probs: Tensor) -> list[Candidate]:
         """``(T, V)``, real frames only, to the best texts, best first."""
@@ -82,93 +100,90 @@ class LexiconBeam:
         return best[: self._nbest]
 
     def _emissions(self, log_probs: Tensor) -> Tensor:
-        """``(1, T+1, V or V+1)``: with the end of words, and a frame that is certain of it."""
+        """``(1, T, V)``; with a lexicon the end of words, and a frame that is certain of it."""
         frames = log_probs.detach().float().cpu().clamp(min=IMPOSSIBLE)
-        if not self._spaced:
-            frames = torch.cat([frames, frames[:, BLANK : BLANK + 1]], dim=1)
-        certain = torch.full_like(frames[:1], IMPOSSIBLE)
-        certain[0, [self._end] if self._spaced else [self._end, BLANK]] = 0.0
-        return torch.cat([frames, certain])[None].contiguous()
+        if self._end is not None:
+            ends = [self._end]
+            if self._end == frames.shape[1]:
+                frames = torch.cat([frames, frames[:, BLANK : BLANK + 1]], dim=1)
+                ends = [self._end, BLANK]
+            certain = torch.full_like(frames[:1], IMPOSSIBLE)
+            certain[0, ends] = 0.0
+            frames = torch.cat([frames, certain])
+        return frames[None].contiguous()
 
     def _tokens(self, said: Sequence[int]) -> tuple[int, ...]:
-        """Without what stands for the end of a word, and with one space between two words."""
-        between = (self._end, self._silence)
-        if not self._spaced:
-            return tuple(token for token in said if token not in between)
+        """Without what stands for silence or the end of a word; one space between two words."""
+        if self._end != self._silence:
+            return tuple(token for token in said if token not in (self._end, self._silence))
         words = [list(run) for ends, run in groupby(said, self._end.__eq__) if not ends]
-        return tuple(token for word in words for token in (self._end, *word))[1:]
+        return tuple(token for word in words for token in (self._silence, *word))[1:]
 
 
-def _build(
-    tokens: list[str],
-    end: str,
-    spellings: Spellings | None,
-    ngram_file: Path | None,
-    options: dict[str, Any],
+def _of_words(
+    spellings: Spellings, end: str, ngram_file: Path | None, options: dict[str, Any]
 ) -> Any:
-    """The decoder of torchaudio, with words that end in ``end``."""
-    try:
-        from flashlight.lib.text.dictionary import create_word_dict, load_words
-        from torchaudio.models.decoder import ctc_decoder
-    except ImportError as error:
-        raise ConfigError(
-            "a search with a lexicon or an n-gram needs flashlight-text.",
-            got=str(error),
-            fix="pip install 'espnet-ee[beam]' (or flashlight-text), or search without either",
-        ) from error
+    """The decoder of words that end in ``end``."""
+    from torchaudio.models.decoder import ctc_decoder
+
     with tempfile.TemporaryDirectory() as folder:
-        lexicon = None
-        if spellings is not None:
-            lexicon = str(Path(folder, "lexicon.txt"))
-            _write_lexicon(lexicon, spellings, end, also_without=end == WORD_END)
-            words = create_word_dict(load_words(lexicon))
-        else:
-            words = create_word_dict(
-                {token: [[token]] for token in dict.fromkeys([*tokens, UNKNOWN])}
-            )
-        lm = _ngram(ngram_file, words, [*(spellings or tokens)]) if ngram_file else None
-        return ctc_decoder(lexicon=lexicon, tokens=tokens, lm=lm, **options)
-
-
-def _write_lexicon(path: str, spellings: Spellings, end: str, also_without: bool) -> None:
-    with open(path, "w", encoding="utf-8") as file:
-        for word, ways in spellings.items():
-            for spelling in dict.fromkeys(ways):
-                file.write(f"{word} {' '.join(spelling)} {end}\n")
-                if also_without:  # the next word may follow at once
-                    file.write(f"{word} {' '.join(spelling)}\n")
-
-
-def _ngram(path: Path, words: Any, vocabulary: Sequence[str]) -> Any:
-    """KenLM's model of ``words``.
-
-    Raises:
-        ConfigError: It cannot be read, or knows none of ``vocabulary``.
-    """
-    from flashlight.lib.text.decoder.kenlm import KenLM
-
-    if not path.is_file():
-        raise ConfigError(
-            f"n-gram {path} does not exist.",
-            fix="stage 9 of a recipe makes one (./run.sh --use_ngram true)",
+        lexicon = Path(folder, "lexicon.txt")
+        # Where no space ends a word, the next one may follow at once.
+        endings = [f" {end}", ""] if end == WORD_END else [f" {end}"]
+        lexicon.write_text(
+            "".join(
+                f"{word} {' '.join(spelling)}{ending}\n"
+                for word, ways in spellings.items()
+                for spelling in dict.fromkeys(ways)
+                for ending in endings
+            ),
+            encoding="utf-8",
         )
+        lm = str(ngram_file) if ngram_file else None
+        with _naming(ngram_file):
+            decoder = ctc_decoder(lexicon=str(lexicon), lm=lm, **options)
+    if ngram_file:
+        _check_words(ngram_file, decoder.lm, decoder.word_dict, [*spellings])
+    return decoder
+
+
+def _of_tokens(ngram_file: Path | None, options: dict[str, Any]) -> Any:
+    """The decoder of any tokens."""
+    from flashlight.lib.text.decoder.kenlm import KenLM
+    from flashlight.lib.text.dictionary import Dictionary
+    from torchaudio.models.decoder import ctc_decoder
+
+    # In the order of the tokens: by their number the decoder asks, and torchaudio's own dictionary
+    # of them has the order of a hash table.
+    listed = [*options["tokens"]]
+    words = Dictionary(listed if UNKNOWN in listed else [*listed, UNKNOWN])
+    with _naming(ngram_file):
+        lm = KenLM(str(ngram_file), words)
+    assert ngram_file is not None  # without either, our own prefix beam searches
+    _check_words(ngram_file, lm, words, listed)
+    return ctc_decoder(lexicon=None, lm=lm, **options)
+
+
+@contextmanager
+def _naming(ngram_file: Path | None) -> Iterator[None]:
+    """What KenLM cannot read is the user's file."""
     try:
-        model = KenLM(str(path), words)
+        yield
     except (RuntimeError, ValueError) as error:
         raise ConfigError(
-            f"n-gram {path} cannot be read.",
+            f"n-gram {ngram_file} cannot be read.",
             got=str(error).splitlines()[0],
             want="an ARPA file or KenLM binary",
         ) from error
+
+
+def _check_words(path: Path, model: Any, words: Any, vocabulary: Sequence[str]) -> None:
+    """Refuse an n-gram that knows none of ``vocabulary``: it would score all texts alike."""
     start = model.start(False)
     unknown = model.score(start, words.get_index(UNKNOWN))[1]
-    known = (
-        model.score(start, words.get_index(w))[1] != unknown for w in vocabulary if w != UNKNOWN
-    )
-    if not any(known):
+    if all(model.score(start, words.get_index(word))[1] == unknown for word in vocabulary):
         raise ConfigError(
             f"n-gram {path} knows none of the {len(vocabulary)} words of the search.",
-            got=", ".join(list(vocabulary)[:3]),
+            got=", ".join(vocabulary[:3]),
             want="an n-gram of words with a lexicon, of tokens without",
         )
-    return model
