@@ -78,6 +78,7 @@ class LexiconBeam:
             raise ConfigError(
                 "a search with a lexicon or an n-gram needs flashlight-text.",
                 got=str(error).splitlines()[0],
+                want="flashlight-text, which has wheels for Python 3.11 and 3.12",
                 fix="pip install 'espnet-ee[beam]' (or flashlight-text), or search without either",
             ) from error
         if ngram_file is not None and not ngram_file.is_file():
