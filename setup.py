@@ -42,11 +42,13 @@ DIRECT = [
 REPORT = ["matplotlib>=3.8"]
 # Reads model.safetensors in Hugging Face folders; pytorch_model.bin needs nothing more.
 HUGGINGFACE = ["safetensors>=0.4"]
+# torchaudio's CTC beam search with lexicon and KenLM, which the wheels have inside; none for 3.13.
+BEAM = ['flashlight-text>=0.0.7; python_version < "3.13"']
 # ESPnet's downloader of models by their tags, and what sends one there.
 HUB = ["espnet-model-zoo>=0.1.7", "huggingface_hub>=0.23"]
 # Not espnet[train]: 202511's pins pillow==9.5.0, 202611's brings W&B, Dask and Lightning.
 TRAIN = ["tensorboard", *REPORT]
-TEST = ["packaging", "pytest>=8.0", *REPORT]
+TEST = ["packaging", "pytest>=8.0", *REPORT, *BEAM]
 DEV = ["mypy>=1.10", "pre-commit", "ruff>=0.8", "types-PyYAML", "types-tqdm", *TEST]
 
 setup(
@@ -73,6 +75,7 @@ setup(
     install_requires=HOST + DIRECT,
     extras_require={
         "train": TRAIN,
+        "beam": BEAM,
         "report": REPORT,
         "huggingface": HUGGINGFACE,
         "hub": HUB,

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
+from espnet_ee.decoding.hypothesis import Candidate
 from espnet_ee.errors import DataError
 from espnet_ee.record_format import (
     RecordHeader,
@@ -25,10 +26,16 @@ UNFINISHED = "unfinished.jsonl"
 
 
 class DecodedUtterance(NamedTuple):
-    """One utterance's line of the record, and the log-probability of each exit's text."""
+    """One utterance's line of the record, and what the record does not hold.
+
+    Attributes:
+        log_probs: Of each exit's text.
+        nbest: Each exit's N-best list, best first; empty for greedy CTC.
+    """
 
     record: UtteranceRecord
     log_probs: tuple[float, ...]
+    nbest: tuple[tuple[Candidate, ...], ...]
 
 
 class Unfinished:
@@ -64,18 +71,22 @@ class Unfinished:
         """Keep a batch."""
         self.done.update(results)
         for result in results.values():
-            line = [utterance_to_json(result.record), result.log_probs]
+            nbest = [[(one.tokens, one.log_prob) for one in exit] for exit in result.nbest]
+            line = [utterance_to_json(result.record), result.log_probs, nbest]
             self._file.write(json.dumps(line, ensure_ascii=False) + "\n")
         self._file.flush()
 
     def _read(self, lines: Iterable[str]) -> None:
         for number, line in enumerate(lines, start=2):
             try:
-                record, log_probs = json.loads(line)
+                record, log_probs, nbest = json.loads(line)
                 known = parse_utterance(record, self._header, f"{self._path}:{number}")
             except (ValueError, DataError):
                 continue  # cut short: that utterance is decoded again
-            self.done[known.utt_id] = DecodedUtterance(known, tuple(log_probs))
+            kept = tuple(
+                tuple(Candidate(tuple(tokens), value) for tokens, value in exit) for exit in nbest
+            )
+            self.done[known.utt_id] = DecodedUtterance(known, tuple(log_probs), kept)
 
     def __exit__(
         self,

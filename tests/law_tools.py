@@ -30,9 +30,13 @@ def exits_within(scores, thresholds) -> set[int]:
 
 def alike(one, other) -> bool:
     """Whether two recognitions are the same but for rounding, which depends on the batch."""
+
+    def rounded(said):
+        return replace(said, log_prob=pytest.approx(said.log_prob, abs=1e-3))
+
     score, scores = (pytest.approx(value, abs=1e-4) for value in (other.score, other.scores))
-    log_prob = pytest.approx(other.log_prob, abs=1e-3)
-    return one == replace(other, score=score, scores=scores, log_prob=log_prob)
+    nbest = tuple(map(rounded, other.nbest))
+    return one == replace(rounded(other), score=score, scores=scores, nbest=nbest)
 
 
 def recorded_scores(results, policy: str) -> np.ndarray:

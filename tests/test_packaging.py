@@ -23,6 +23,7 @@ DISTRIBUTIONS = {
     "sklearn": "scikit-learn",
     "yaml": "pyyaml",
     "espnet_model_zoo": "espnet-model-zoo",
+    "flashlight": "flashlight-text",
 }  # where the name on the index differs from the module's
 IN_CORE_OF_ESPNET = {"espnet", "espnet2", "editdistance", "librosa", "tqdm", "typeguard"}
 
@@ -84,7 +85,7 @@ def test_no_extra_brings_espnets_train_extra(metadata):
 
 def test_every_import_is_declared(metadata):
     declared = {Requirement(line).name.lower() for line in metadata["install_requires"]}
-    for extra in ("train", "huggingface", "hub"):
+    for extra in ("train", "beam", "huggingface", "hub"):
         declared |= {Requirement(line).name.lower() for line in metadata["extras_require"][extra]}
     imported = set()
     for path in (ROOT / "espnet_ee").rglob("*.py"):

@@ -57,7 +57,7 @@ num_splits_asr=1        # Parts of the training set, read one after another; for
 asr_speech_fold_length=80000 # Samples at which batch type folded halves a batch.
 asr_text_fold_length=150 # Tokens at which batch type folded halves a batch.
 
-# Language model, for search by attention decoders
+# Neural language model, for search by attention decoders or CTC
 use_lm=false            # Train one in stages 6 to 8, and search with it in stage 12.
 lm_config=conf/train_lm_transformer.yaml # YAML file of the language model and its training.
 lm_args=                # Options that overrule the YAML file.
@@ -70,6 +70,12 @@ lm_test_text=           # Text of the perplexity in stage 8; default: that of th
 num_splits_lm=1         # Parts of the training text, read one after another.
 lm_fold_length=150      # Tokens at which batch type folded halves a batch.
 inference_lm=valid.loss.ave.pth # Parameters to search with, a file in LM_EXP.
+
+# N-gram of words and lexicon, for search by CTC
+use_ngram=false         # Make them in stage 9, and search with them in stage 12.
+ngram_num=3             # N.
+ngram_exp=              # Folder of both; default: EXPDIR/ngram.
+inference_ngram=        # N-gram to search with, a file in NGRAM_EXP; default: NUMgram.arpa.
 
 # Decoding, scoring
 batch_size=16           # Utterances per batch in decoding.
@@ -110,7 +116,7 @@ one_of audio_format flac wav
 one_of token_type bpe char word
 one_of bpemode unigram bpe
 if [ "${stage}" -lt 1 ] || [ "${stage}" -gt 16 ]; then die "there is no such stage." "--stage ${stage}" "1 to 16"; fi
-at_least_one nj inference_nj num_threads num_nodes num_splits_{asr,lm} batch_size nbpe
+at_least_one nj inference_nj num_threads num_nodes num_splits_{asr,lm} batch_size nbpe ngram_num
 if [[ ! "${fs}" =~ ^[0-9]*[1-9][0-9]*k?$ ]]; then die "--fs is a sampling rate." "${fs}" "Hz, e.g. 16000 or 16k"; fi
 if [ "${num_nodes}" -gt 1 ] && [[ "${cuda_cmd}" =~ (run|ssh)\.pl ]]; then
     die "${cuda_cmd} trains on one machine only." "--num_nodes ${num_nodes}" "--num_nodes 1" \
@@ -140,6 +146,9 @@ if [ -n "${speed_perturb_factors}" ]; then perturbed=_sp; fi
 : "${lm_stats_dir:=${expdir}/lm_stats_${lang}_${token_tag}}"
 : "${lm_tag:=$(tag_of "${lm_config}" train)_${lang}_${token_tag}$(tag_of_args "${lm_args}")}"
 : "${lm_exp:=${expdir}/lm_${lm_tag}}"
+: "${ngram_exp:=${expdir}/ngram}"
+: "${inference_ngram:=${ngram_num}gram.arpa}"
+lexicon="${ngram_exp}/lexicon_${token_tag}.txt"
 : "${lm_train_text:=data/${prepared_set}/text}"
 : "${lm_dev_text:=data/${valid_set}/text}"
 : "${lm_test_text:=data/${test_sets%% *}/text}"
@@ -153,11 +162,12 @@ packed="${asr_exp}/${asr_exp##*/}_${inference_asr_model%.pth}.zip"
 model_tag="asr_model_${inference_asr_model%.pth}"
 : "${inference_tag:=$(tag_of "${inference_config}" inference)$(tag_of_args "${inference_args}")_${model_tag//\//_}}"
 if "${use_lm}"; then inference_tag+="_lm_${lm_exp##*/}_${inference_lm%.pth}"; fi
+if "${use_ngram}"; then inference_tag+="_ngram_${ngram_exp##*/}_${inference_ngram%.*}"; fi
 all_tests=" ${test_sets} "
 if "${eval_valid_set}" && [[ "${all_tests}" != *" ${valid_set} "* ]]; then all_tests+="${valid_set} "; fi
 read -r -a decode_sets <<< "${all_tests}"
 
-check_use_lm
+check_language_models
 
 if [ -n "${ESPNET_ROOT:-}" ]; then run_checkout; exit 0; fi
 

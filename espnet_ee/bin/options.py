@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,19 @@ from espnet_ee.errors import ConfigError
 from espnet_ee.scored_set import LAYER
 
 if TYPE_CHECKING:
+    from espnet_ee.decoding.ctc_beam import CTCBeamOptions
     from espnet_ee.host.attention_decoding import BeamOptions
     from espnet_ee.policies import ExitPolicy
     from espnet_ee.rules.file import ChosenRule
 
-SEARCH_OPTIONS = (
-    *("beam_size", "ctc_weight", "maxlenratio", "penalty"),
-    *("lm_file", "lm_train_config", "lm_weight"),
-)
+NEURAL = ("lm_file", "lm_train_config", "lm_weight", "penalty", "maxlenratio")
+WORDS = ("lexicon", "ngram_file", "ngram_weight", "word_score")
+# What each decoder reads.
+SEARCH_OPTIONS = {
+    "ctc": (),
+    "ctc_beam": ("beam_size", "nbest", *WORDS, *NEURAL),
+    "attention": ("beam_size", "nbest", "ctc_weight", *NEURAL),
+}
 
 
 def positive(text: str) -> int:
@@ -46,55 +52,86 @@ def threshold(text: str) -> float:
 
 
 def add_search_options(parser: argparse.ArgumentParser, dash: str) -> None:
-    """Options of text by attention decoders; ``dash`` joins words, as the command's others do."""
+    """Options of texts by a search; ``dash`` joins words, as the command's others do."""
+
+    def add(name: str, kind: Callable[[str], Any], effect: str) -> None:
+        parser.add_argument(f"--{name.replace('_', dash)}", type=kind, help=effect)
+
     parser.add_argument(
         "--decoder",
-        choices=("ctc", "attention"),
+        choices=tuple(SEARCH_OPTIONS),
         default="ctc",
-        help="greedy CTC, or CTC/attention beam search where an exit has a decoder",
+        help="greedy CTC, CTC beam search, or CTC/attention search where an exit has a decoder",
     )
-    parser.add_argument(f"--beam{dash}size", type=positive, help="of the search; default 20")
-    parser.add_argument(
-        f"--ctc{dash}weight", type=float, help="of CTC in the search, below 1; default 0.5"
-    )
-    parser.add_argument(
-        "--maxlenratio",
-        type=float,
-        help="of the search: longest text over frames; 0, the default: until it ends by itself",
-    )
-    parser.add_argument(
-        "--penalty", type=float, help="of the search: score of each token; default 0"
-    )
-    parser.add_argument(
-        f"--lm{dash}file", type=Path, help="parameters of a language model for the search"
-    )
-    parser.add_argument(
-        f"--lm{dash}train{dash}config",
-        type=Path,
-        help="its configuration; default: config.yaml beside its parameters",
-    )
-    parser.add_argument(f"--lm{dash}weight", type=float, help="of its score; default 1")
+    add("beam_size", positive, "of the search; default 20, without neural language model 50")
+    add("nbest", positive, "texts of the search that are shown; default 1")
+    add("lexicon", Path, "of ctc_beam: file of the only words, 'WORD TOKEN TOKEN ...'")
+    add("ngram_file", Path, "of ctc_beam: ARPA or KenLM, of words with a lexicon, else of tokens")
+    add("ngram_weight", float, "of its log10 probabilities; default 2")
+    add("word_score", float, "of ctc_beam: added for each word of the lexicon; default 0")
+    add("ctc_weight", float, "of CTC in the attention search, below 1; default 0.5")
+    add("maxlenratio", float, "longest text over frames; 0, the default: until it ends by itself")
+    add("penalty", float, "of the search: score of each token; default 0")
+    add("lm_file", Path, "parameters of a neural language model for the search")
+    add("lm_train_config", Path, "its configuration; default: config.yaml beside its parameters")
+    add("lm_weight", float, "of its score; default 1")
 
 
-def search_of(args: argparse.Namespace) -> BeamOptions | None:
+def search_of(args: argparse.Namespace) -> BeamOptions | CTCBeamOptions | None:
     """What ``add_search_options`` asked for; None for greedy CTC.
 
     Raises:
-        ConfigError: Options of a search without a search, or impossible ones.
+        ConfigError: Options that the decoder does not read, or impossible ones.
     """
+    names = dict.fromkeys(name for read in SEARCH_OPTIONS.values() for name in read)
+    given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
+    unread = given.keys() - {*SEARCH_OPTIONS[args.decoder]}
+    if unread:
+        readers = [d for d, read in SEARCH_OPTIONS.items() if unread <= {*read}]
+        raise ConfigError(
+            "greedy CTC does not search."
+            if args.decoder == "ctc"
+            else f"the search of --decoder {args.decoder} does not read these options.",
+            got=", ".join(f"{name}={given[name]}" for name in names if name in unread),
+            want=f"--decoder {' or '.join(readers)} with it, or neither" if readers else "",
+        )
+    if args.decoder == "attention":
+        return _attention(given)
+    return _ctc_beam(given) if args.decoder == "ctc_beam" else None
+
+
+def _attention(given: dict[str, Any]) -> BeamOptions:
     from espnet_ee.host.attention_decoding import BeamOptions
 
-    given = {name: getattr(args, name) for name in SEARCH_OPTIONS}
-    given = {name: value for name, value in given.items() if value is not None}
-    if args.decoder == "attention":
-        return BeamOptions(**_with_language_model(given))
-    if given:
+    if given.get("ctc_weight") == 1.0:
         raise ConfigError(
-            "greedy CTC does not search.",
-            got=", ".join(f"{name}={value}" for name, value in given.items()),
-            want="--decoder attention with it, or neither",
+            "CTC alone is no attention search.",
+            got="--decoder attention, ctc_weight=1.0",
+            fix="--decoder ctc_beam",
         )
-    return None
+    return BeamOptions(**_with_language_model(given))
+
+
+def _ctc_beam(given: dict[str, Any]) -> BeamOptions | CTCBeamOptions:
+    """With a neural language model ESPnet's search, else torchaudio's or our own."""
+    from espnet_ee.decoding.ctc_beam import CTCBeamOptions
+    from espnet_ee.host.attention_decoding import BeamOptions
+
+    neural, words = given.keys() & {*NEURAL}, given.keys() & {*WORDS}
+    if neural and words:
+        raise ConfigError(
+            "one search reads either a neural language model of tokens or a lexicon and an n-gram.",
+            got=", ".join(sorted(neural | words)),
+            want=f"options of {', '.join(NEURAL)}, or of {', '.join(WORDS)}",
+        )
+    if neural:
+        if "lm_file" not in given:
+            raise _no_language_model(neural)
+        return BeamOptions(ctc_weight=1.0, **_with_language_model(given))
+    for option, needed in (("ngram_weight", "ngram_file"), ("word_score", "lexicon")):
+        if option in given and needed not in given:
+            raise ConfigError(f"{option} weighs nothing without {needed}.", want="both or neither")
+    return CTCBeamOptions(**given)
 
 
 def _with_language_model(given: dict[str, Any]) -> dict[str, Any]:
@@ -105,12 +142,16 @@ def _with_language_model(given: dict[str, Any]) -> dict[str, Any]:
     if checkpoint is not None:
         return {**given, "lm": LanguageModelFiles(checkpoint, config)}
     if config is not None or "lm_weight" in given:
-        raise ConfigError(
-            "there is no language model to search with.",
-            got="its configuration or weight, without its parameters",
-            want="an lm_file, e.g. exp/lm_train_lm_en_bpe256/valid.loss.ave.pth",
-        )
+        raise _no_language_model(("lm_train_config", "lm_weight"))
     return given
+
+
+def _no_language_model(options: Iterable[str]) -> ConfigError:
+    return ConfigError(
+        "there is no language model to search with.",
+        got=f"{' or '.join(sorted(options))} without lm_file",
+        want="an lm_file, e.g. exp/lm_train_lm_en_bpe256/valid.loss.ave.pth",
+    )
 
 
 def stopping_of(

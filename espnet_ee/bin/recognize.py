@@ -73,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
 
     if args.exit_layer is not None and args.threshold is not None:
         raise ConfigError("--exit-layer and --threshold exclude each other.")
+    if args.nbest is not None and args.format != "json":
+        raise ConfigError("--nbest N is shown by --format json only.", want="both or neither")
     check_outputs(args)
     check_resources(args)
     cut, controlled, limits = cut_of(args), check_target(args), limits_of(args)

@@ -1,8 +1,9 @@
-"""Writing files so that a half-written one never passes for whole."""
+"""Writing files so that a half-written one never passes for whole, and telling files apart."""
 
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -31,6 +32,18 @@ def write_lines_atomic(path: Path, lines: Iterable[str]) -> None:
     """Write lines as UTF-8; ``path`` appears only when it is complete."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes_atomic(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_and_sum(path: Path) -> str:
+    """Folder, file and the beginning of its checksum, for records."""
+    name = f"{path.resolve().parent.name}/{path.name}"
+    return f"{name}, SHA-256 {sha256_of(path)[:8]}" if path.exists() else name
 
 
 def disk_error(

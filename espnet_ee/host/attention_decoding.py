@@ -1,4 +1,4 @@
-"""Joint CTC/attention beam search at any exit, by ESPnet's own search and scorers.
+"""Beam search at any exit by ESPnet's own search and scorers: joint CTC/attention, or CTC and a LM.
 
 Source: Watanabe et al. 2017, "Hybrid CTC/attention architecture for end-to-end speech recognition".
 """
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from espnet_ee.cost import GIGA
 from espnet_ee.decoding.greedy import greedy_ctc
-from espnet_ee.decoding.hypothesis import Hypothesis
+from espnet_ee.decoding.hypothesis import Candidate, Hypothesis, Speaker
 from espnet_ee.errors import ConfigError
 from espnet_ee.exits import Exit
 from espnet_ee.host.compat import (
@@ -35,11 +35,13 @@ class BeamOptions:
 
     Attributes:
         beam_size: Hypotheses kept.
-        ctc_weight: Of the exit's CTC prefix score; the decoder has the rest.
+        ctc_weight: Of the exit's CTC prefix score; the decoder has the rest. 1: CTC searches alone,
+            at every exit, and no decoder runs.
         maxlenratio: Longest text over frames; 0: until the search ends by itself.
         penalty: Added to a hypothesis for each of its tokens; a language model prefers few.
         lm_weight: Of the language model's score.
         lm: The language model; None: without.
+        nbest: Texts kept.
     """
 
     beam_size: int = 20
@@ -48,28 +50,42 @@ class BeamOptions:
     penalty: float = 0.0
     lm_weight: float = 1.0
     lm: LanguageModelFiles | None = None
+    nbest: int = 1
+
+    @property
+    def by_ctc_alone(self) -> bool:
+        """Whether no decoder has a say."""
+        return self.ctc_weight == 1.0
 
     def __str__(self) -> str:
         text = f"attention, beam {self.beam_size}, CTC weight {self.ctc_weight:g}"
+        if self.by_ctc_alone:
+            text = f"CTC prefix scores, beam {self.beam_size}"
         for name in ("maxlenratio", "penalty"):
             if value := getattr(self, name):
                 text += f", {name} {value:g}"
         return f"{text}, LM weight {self.lm_weight:g} ({self.lm})" if self.lm else text
 
     def __post_init__(self) -> None:
-        if self.beam_size < 1 or not 0.0 <= self.ctc_weight < 1.0:
+        if not 1 <= self.nbest <= self.beam_size or not 0.0 <= self.ctc_weight <= 1.0:
             raise ConfigError(
-                "these options make no attention search.",
-                got=f"beam_size={self.beam_size}, ctc_weight={self.ctc_weight}",
-                want="a beam of at least 1, and a CTC weight from 0 to below 1",
+                "these options make no search.",
+                got=f"beam_size={self.beam_size}, nbest={self.nbest}, ctc_weight={self.ctc_weight}",
+                want="a beam of at least 1, no more texts than that, and a CTC weight from 0 to 1",
             )
+
+    def speaker(self, model: EarlyExitASRModel) -> Speaker:
+        """Says the texts of a model's exits; errors as those of ``AttentionSpeaker``."""
+        return AttentionSpeaker(model, self)
 
 
 class AttentionSpeaker:
-    """Says what the attention decoder of an exit says; exits without one speak by greedy CTC.
+    """Says what a search finds at an exit: with its attention decoder, or by CTC alone.
+
+    Where a decoder is to have a say, exits without one speak by greedy CTC.
 
     Args:
-        model: With attention at one exit at least.
+        model: With attention at one exit at least, unless CTC searches alone.
         options: Of the search.
 
     Raises:
@@ -78,7 +94,7 @@ class AttentionSpeaker:
     """
 
     def __init__(self, model: EarlyExitASRModel, options: BeamOptions) -> None:
-        if not model.attention_layers:
+        if not model.attention_layers and not options.by_ctc_alone:
             raise ConfigError(
                 "this model has no attention decoder.",
                 got=f"ctc_weight: {model.ctc_weight}",
@@ -96,7 +112,7 @@ class AttentionSpeaker:
 
     def __call__(self, exit: Exit, log_probs: Tensor) -> list[Hypothesis]:
         """One hypothesis per row, each searched alone: neighbours cannot matter."""
-        if exit.layer not in self.model.attention_layers:
+        if not self.options.by_ctc_alone and exit.layer not in self.model.attention_layers:
             return greedy_ctc(log_probs, exit.lengths)
         return [
             self._search(exit.layer, hidden[:n], posteriors[:n])
@@ -106,34 +122,36 @@ class AttentionSpeaker:
         ]
 
     def _search(self, layer: int, hidden: Tensor, posteriors: Tensor) -> Hypothesis:
-        """``(T, D)`` and ``(T, V)`` to the best text, its operations counted as they run."""
+        """``(T, D)`` and ``(T, V)`` to the best texts, operations counted as they run."""
         search, before = self._beam_search(layer, posteriors), self._flops.spent
-        read = self.model.attention_memory
-        memory = self._flops.call((layer, hidden.shape), read, layer, hidden[None])[0]
+        memory = hidden
+        if not self.options.by_ctc_alone:
+            read = self.model.attention_memory
+            memory = self._flops.call((layer, hidden.shape), read, layer, hidden[None])[0]
         found = search(x=memory, maxlenratio=self.options.maxlenratio)
-        gflops = (self._flops.spent - before) / GIGA
-        if not found:  # the search ended without any text that ends
-            return Hypothesis((), float("-inf"), gflops)
         ends = (BLANK, self.model.sos, self.model.eos)
-        tokens = tuple(token for token in found[0].yseq.tolist() if token not in ends)
-        return Hypothesis(tokens, float(found[0].score), gflops)
+        best = [
+            Candidate(tuple(t for t in one.yseq.tolist() if t not in ends), float(one.score))
+            for one in found[: self.options.nbest]
+        ]
+        # None at all where the search ended without any text that ends.
+        return Hypothesis.of(best, (self._flops.spent - before) / GIGA)
 
     def _beam_search(self, layer: int, posteriors: Tensor) -> Any:
         model, options = self.model, self.options
-        decoder = model.exit_decoder(layer)
-        scorers = {
-            "decoder": CountedScorer(decoder, self._flops, "decoder"),
-            "ctc": CTCPrefixScorer(ctc=_Spoken(posteriors), eos=model.eos),
-            **self._scorers,
-        }
+        ctc = CTCPrefixScorer(ctc=_Spoken(posteriors), eos=model.eos)
+        scorers, batched = {"ctc": ctc, **self._scorers}, True
+        if not options.by_ctc_alone:
+            decoder = model.exit_decoder(layer)
+            scorers["decoder"] = CountedScorer(decoder, self._flops, "decoder")
+            # Recurrent decoders score one hypothesis at a time.
+            batched = isinstance(decoder, BatchScorerInterface)
         weights = {
             "decoder": 1.0 - options.ctc_weight,
             "ctc": options.ctc_weight,
             "length_bonus": options.penalty,
             "lm": options.lm_weight,
         }
-        # Recurrent decoders score one hypothesis at a time.
-        batched = isinstance(decoder, BatchScorerInterface)
         return (BatchBeamSearch if batched else BeamSearch)(
             beam_size=options.beam_size,
             vocab_size=model.vocab_size,
@@ -142,7 +160,8 @@ class AttentionSpeaker:
             sos=model.sos,
             eos=model.eos,
             token_list=model.token_list,
-            pre_beam_score_key="full",
+            # A first choice by all but CTC; there is none where CTC leads.
+            pre_beam_score_key=None if options.by_ctc_alone else "full",
         )
 
 

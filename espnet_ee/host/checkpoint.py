@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import logging
 import pickle
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import Any
 import torch
 import yaml
 
+from espnet_ee.data.files import sha256_of
 from espnet_ee.errors import CheckpointError, ConfigError
 from espnet_ee.host import registry  # noqa: F401  (registers our classes)
 from espnet_ee.host.compat import ASRTask, espnet_version
@@ -205,12 +205,6 @@ def check_states(found: dict[str, Any], wanted: dict[str, Any], checkpoint: Path
         found_size, size = len(found["ctc.ctc_lo.weight"]), len(wanted["ctc.ctc_lo.weight"])
         fix = f"the file has a vocabulary of {found_size} tokens, the configuration {size}; {fix}"
     raise CheckpointError(f"checkpoint {checkpoint} is of another model.", got=differences, fix=fix)
-
-
-def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _from_recipe(path: Path, config: Path) -> Path:

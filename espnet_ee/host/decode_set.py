@@ -13,6 +13,7 @@ import torch
 
 from espnet_ee.cost import GIGA, UtteranceCost
 from espnet_ee.data.kaldi import read_table, some
+from espnet_ee.decoding.hypothesis import Candidate
 from espnet_ee.errors import DataError
 from espnet_ee.host.compat import DatadirWriter, espnet_version
 from espnet_ee.host.feeding import Feeder
@@ -49,7 +50,7 @@ class DecodeJob:
         wav_scp: Utterance id to audio file.
         out: Output folder.
         key_file: Ids to decode, first word of each line; None takes all.
-        policy: Chooses what goes to ``1best_recog``.
+        policy: Chooses what goes to ``1best_recog``, and further texts to ``2best_recog``, ...
         threshold: In the policy's unit.
         seed: Recorded; greedy decoding draws nothing at random.
         limits: Of each utterance, for what goes to ``1best_recog``; the record has all exits.
@@ -135,9 +136,18 @@ def _read_job(job: DecodeJob) -> tuple[dict[str, str], dict[str, str], dict[str,
 
 def _write_texts(asr: EarlyExitSpeech2Text, job: DecodeJob, done: Results) -> None:
     for index, layer in enumerate(asr.exit_layers):
-        chosen = dict.fromkeys(done, index)
-        _write_exit(asr, job.out / f"exit{layer:02d}" / "1best_recog", done, chosen)
-    _write_exit(asr, job.out / "1best_recog", done, _choose(asr, job, done))
+        folder = job.out / f"exit{layer:02d}" / "1best_recog"
+        _write_choice(asr, folder, done, dict.fromkeys(done, index))
+    chosen = _choose(asr, job, done)
+    _write_choice(asr, job.out / "1best_recog", done, chosen)
+    longest = max((len(done[utt_id].nbest[index]) for utt_id, index in chosen.items()), default=0)
+    for rank in range(2, longest + 1):
+        others = {
+            utt_id: done[utt_id].nbest[index][rank - 1]
+            for utt_id, index in chosen.items()
+            if len(done[utt_id].nbest[index]) >= rank
+        }
+        _write_texts_of(asr, job.out / f"{rank}best_recog", others)
 
 
 def _choose(asr: EarlyExitSpeech2Text, job: DecodeJob, done: Results) -> dict[str, int]:
@@ -176,19 +186,27 @@ def _deepest(asr: EarlyExitSpeech2Text, job: DecodeJob, record: UtteranceRecord)
     return allow(job.limits, asr.exit_layers, per_sec, ms).last
 
 
-def _write_exit(
+def _write_choice(
     asr: EarlyExitSpeech2Text, folder: Path, done: Results, chosen: Mapping[str, int]
 ) -> None:
-    """ESPnet's four files for one choice of exits."""
+    """The texts of one choice of exits."""
+    said = {
+        utt_id: Candidate(
+            result.record.exits[chosen[utt_id]].tokens, result.log_probs[chosen[utt_id]]
+        )
+        for utt_id, result in done.items()
+    }
+    _write_texts_of(asr, folder, said)
+
+
+def _write_texts_of(asr: EarlyExitSpeech2Text, folder: Path, said: Mapping[str, Candidate]) -> None:
+    """ESPnet's four files."""
     with DatadirWriter(folder) as writer:
-        for utt_id, result in done.items():
-            index = chosen[utt_id]
-            said = result.record.exits[index]
-            tokens = [asr.token_list[token] for token in said.tokens]
-            writer["text"][utt_id] = said.text
-            writer["token"][utt_id] = " ".join(tokens)
-            writer["token_int"][utt_id] = " ".join(map(str, said.tokens))
-            writer["score"][utt_id] = str(result.log_probs[index])
+        for utt_id, one in said.items():
+            writer["text"][utt_id] = asr.text_of(one.tokens)
+            writer["token"][utt_id] = " ".join(asr.token_list[token] for token in one.tokens)
+            writer["token_int"][utt_id] = " ".join(map(str, one.tokens))
+            writer["score"][utt_id] = str(one.log_prob)
 
 
 def _result(
@@ -208,7 +226,11 @@ def _result(
         ),
         text_gflops=tuple(exit.path.gflops for exit in result.exits),
     )
-    return DecodedUtterance(record, tuple(exit.path.log_prob for exit in result.exits))
+    return DecodedUtterance(
+        record,
+        tuple(exit.path.log_prob for exit in result.exits),
+        tuple(exit.path.nbest for exit in result.exits),
+    )
 
 
 def _header(asr: EarlyExitSpeech2Text, job: DecodeJob, rules: Sequence[ExitPolicy]) -> RecordHeader:

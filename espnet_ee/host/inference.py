@@ -15,6 +15,7 @@ from espnet_ee.batching import length_sorted_batches
 from espnet_ee.clusters import Clusters
 from espnet_ee.cost import CostModel, UtteranceCost
 from espnet_ee.data.cutting import CutOptions
+from espnet_ee.decoding.ctc_beam import CTCBeamOptions
 from espnet_ee.decoding.early_exit import (
     decode_all,
     decode_until_good,
@@ -23,7 +24,7 @@ from espnet_ee.decoding.early_exit import (
 from espnet_ee.decoding.hypothesis import Speaker
 from espnet_ee.errors import ConfigError
 from espnet_ee.heads import num_parameters
-from espnet_ee.host.attention_decoding import AttentionSpeaker, BeamOptions
+from espnet_ee.host.attention_decoding import BeamOptions
 from espnet_ee.host.checkpoint import (
     LoadedModel,
     find_checkpoint,
@@ -60,7 +61,7 @@ class EarlyExitSpeech2Text:
         loaded: A model and its provenance.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         batch_size: Utterances decoded together.
-        beam: Search with the attention decoders by these options; None: greedy CTC.
+        beam: Search by these options, by CTC or with attention decoders; None: greedy CTC.
 
     Attributes:
         latency: What deadlines are held by, once ``use_latency`` got it.
@@ -71,7 +72,7 @@ class EarlyExitSpeech2Text:
         loaded: LoadedModel,
         device: str = "cpu",
         batch_size: int = 16,
-        beam: BeamOptions | None = None,
+        beam: BeamOptions | CTCBeamOptions | None = None,
     ) -> None:
         self.loaded, self.model = loaded, loaded.model
         self.device, self.batch_size = torch.device(device), batch_size
@@ -82,7 +83,7 @@ class EarlyExitSpeech2Text:
         self.texts = TokenTexts(loaded.args, frame_samples / self.sample_rate)
         self.token_list = self.texts.token_list
         self.decoding = str(beam or GREEDY)
-        self.speak: Speaker = AttentionSpeaker(self.model, beam) if beam else speak_greedily
+        self.speak: Speaker = beam.speaker(self.model) if beam else speak_greedily
         beside = loaded.config.parent
         clusters = Clusters.find(beside)
         if clusters:
@@ -99,7 +100,7 @@ class EarlyExitSpeech2Text:
         checkpoint: str | Path | None = None,
         device: str = "cpu",
         batch_size: int = 16,
-        beam: BeamOptions | None = None,
+        beam: BeamOptions | CTCBeamOptions | None = None,
     ) -> EarlyExitSpeech2Text:
         """The model of an experiment folder.
 
@@ -108,10 +109,10 @@ class EarlyExitSpeech2Text:
             checkpoint: Another checkpoint than the n-best average.
             device: ``cpu``, ``cuda`` or ``cuda:N``.
             batch_size: Utterances decoded together.
-            beam: Search with the attention decoders by these options; None: greedy CTC.
+            beam: Search by these options, by CTC or with attention decoders; None: greedy CTC.
 
         Raises:
-            ConfigError: No or a wrong ``config.yaml``, or no decoder to search with.
+            ConfigError: No or a wrong ``config.yaml``, or nothing to search with.
             CheckpointError: No checkpoint, or a damaged or foreign one.
         """
         folder = Path(exp)
@@ -125,7 +126,7 @@ class EarlyExitSpeech2Text:
         name: str | Path,
         device: str = "cpu",
         batch_size: int = 16,
-        beam: BeamOptions | None = None,
+        beam: BeamOptions | CTCBeamOptions | None = None,
     ) -> EarlyExitSpeech2Text:
         """A model by name.
 

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from espnet_ee.data.files import file_and_sum
 from espnet_ee.errors import ConfigError
-from espnet_ee.host.checkpoint import check_states, read_settings, read_states, sha256_of
+from espnet_ee.host.checkpoint import check_states, read_settings, read_states
 from espnet_ee.host.compat import LMTask
 
 
@@ -29,13 +30,7 @@ class LanguageModelFiles:
     config: Path | None = None
 
     def __str__(self) -> str:
-        """Folder, file and the beginning of its checksum, for records."""
-        name = f"{self.checkpoint.resolve().parent.name}/{self.checkpoint.name}"
-        return (
-            f"{name}, SHA-256 {sha256_of(self.checkpoint)[:8]}"
-            if self.checkpoint.exists()
-            else name
-        )
+        return file_and_sum(self.checkpoint)
 
 
 def load_language_model(

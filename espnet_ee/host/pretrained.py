@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from espnet_ee.archive import META, ModelFiles, model_files, unpacked
-from espnet_ee.data.files import disk_error
+from espnet_ee.data.files import disk_error, sha256_of
 from espnet_ee.errors import ConfigError
-from espnet_ee.host.checkpoint import find_checkpoint, sha256_of
+from espnet_ee.host.checkpoint import find_checkpoint
 
 
 def find_model(name: str | Path) -> ModelFiles:

@@ -10,6 +10,15 @@ from espnet_ee.decoding.words import Word
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """One text of an N-best list, and its score in the search that found it."""
+
+    text: str
+    tokens: tuple[int, ...]
+    log_prob: float
+
+
+@dataclass(frozen=True)
 class Recognition:
     """What one utterance said, and where it stopped.
 
@@ -23,13 +32,14 @@ class Recognition:
         gflops: Cost from the waveform on.
         seconds: Of audio.
         frames: Behind the stem.
-        log_prob: Of the greedy path, in nats, or the score of a search.
+        log_prob: In nats: of the greedy path or of all paths found, or the score of a search.
         said_layer: The exit whose text this is: ``layer``, or an earlier one by look-back.
         words: With times and confidences; None where nobody asked for timestamps.
         timed_tokens: Likewise.
         limited: The limit that stopped it before its score reached the threshold, by its name in
             ``Limits``; None where none did.
         exceeded: The limits that even the first exit goes beyond.
+        nbest: The best texts of a search, this one first; empty for greedy CTC.
     """
 
     text: str
@@ -47,6 +57,7 @@ class Recognition:
     timed_tokens: tuple[Word, ...] | None = None
     limited: str | None = None
     exceeded: tuple[str, ...] = ()
+    nbest: tuple[Alternative, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,7 @@ class Request:
             timed_tokens=texts.tokens(decision.path.spans),
             limited=self.allowance.limit if at_limit else None,
             exceeded=self.allowance.exceeded,
+            nbest=texts.alternatives(decision.path.nbest),
         )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from espnet_ee.decoding.hypothesis import TokenSpan
+from espnet_ee.decoding.hypothesis import Candidate, TokenSpan
 from espnet_ee.decoding.words import Word, timed_tokens, timed_words
 from espnet_ee.host.compat import TokenIDConverter, build_tokenizer
+from espnet_ee.host.recognition import Alternative
 
 Spans = Sequence[TokenSpan] | None
 
@@ -30,6 +31,12 @@ class TokenTexts:
     def text_of(self, tokens: Sequence[int]) -> str:
         """Token ids to words."""
         return str(self._tokenizer.tokens2text(self._converter.ids2tokens(list(tokens))))
+
+    def alternatives(self, nbest: Sequence[Candidate]) -> tuple[Alternative, ...]:
+        """An N-best list with its texts."""
+        return tuple(
+            Alternative(self.text_of(one.tokens), one.tokens, one.log_prob) for one in nbest
+        )
 
     def words(self, spans: Spans) -> tuple[Word, ...] | None:
         """Words with times; None where tokens have none."""

@@ -17,6 +17,7 @@ from espnet_ee.policies.certainty import (
 from espnet_ee.policies.clusters import ClusterEntropy
 from espnet_ee.policies.fixed import Layer
 from espnet_ee.policies.lexical import Brevity, KnownWords, Spelling
+from espnet_ee.policies.posterior import Posterior
 from espnet_ee.policies.resources import Resources
 from espnet_ee.policies.steadiness import Cosine, Window
 from espnet_ee.spelling import closest
@@ -83,6 +84,7 @@ BUILT_IN = (
     *(Patience, Agreement, Alignment),
     *(Window, Cosine, ClusterEntropy),
     *(KnownWords, Spelling, Brevity),
+    Posterior,
 )
 for _policy in BUILT_IN:
     register_policy(_policy)

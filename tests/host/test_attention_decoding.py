@@ -109,9 +109,11 @@ def test_a_model_without_decoder_says_so(tmp_path):
         EarlyExitSpeech2Text.from_exp(exp, beam=BEAM)
 
 
-@pytest.mark.parametrize("options", [{"beam_size": 0}, {"ctc_weight": 1.0}, {"ctc_weight": -0.1}])
+@pytest.mark.parametrize(
+    "options", [{"beam_size": 0}, {"ctc_weight": 1.1}, {"ctc_weight": -0.1}, {"nbest": 21}]
+)
 def test_wrong_options_say_so(options):
-    with pytest.raises(ConfigError, match="make no attention search"):
+    with pytest.raises(ConfigError, match="make no search"):
         BeamOptions(**options)
 
 

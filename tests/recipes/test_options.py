@@ -116,7 +116,7 @@ def test_stages_may_be_left_out(recipe: Any) -> None:
         assert f"Stage {number}: skipped ({reason} leaves it out)" in shown
     for number in (6, 7, 8):
         assert f"Stage {number}: skipped (--use_lm false leaves it out)" in shown
-    assert "Stage 9: skipped (n-gram language models come later)" in shown
+    assert "Stage 9: skipped (--use_ngram false leaves it out)" in shown
     assert "Stage 14: skipped (--skip_packing leaves it out)" in shown
     assert "Stage 3: skipped (--skip_stages" in recipe.succeed(
         "--skip-stages", "2 3", "--stage", "3", "--stop_stage", "3"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Stages 6 to 8: a language model of the recogniser's tokens, for its search in stage 12 (--use_lm true).
+# Stage 9: an n-gram and a lexicon of words, for the same (--use_ngram true).
 # shellcheck disable=SC2154  # variables are those of asr_ee.sh
 
 # lm_options FOLDER: options that stages 6 and 7 share, in the array common; FOLDER holds the training text
@@ -64,11 +65,45 @@ stage_8() {
     finish
 }
 
-# check_use_lm: a search that reads it is asked for, before anything is trained
-check_use_lm() {
-    if ! "${use_lm}" || [ "${stop_stage}" -lt 12 ] || [ -n "$(left_out 12)" ]; then return 0; fi
-    if [[ " ${inference_args} " == *" --decoder attention "* ]]; then return 0; fi
-    if [ -n "${inference_config}" ] && grep -q '^decoder: *attention' "${inference_config}"; then return 0; fi
-    die "greedy CTC reads no language model." "--use_lm true, without a search in stage 12" \
-        '--inference_args "--decoder attention", and a model with attention decoders' "--use_lm false"
+# Reads the texts; writes ngram_exp/{NUMgram.arpa,lexicon_*.txt}. Where KenLM's tools are there, they make the
+# n-gram, for texts of any size, and its binary.
+stage_9() {
+    local texts file="${ngram_exp}/${ngram_num}gram" estimator
+    read -r -a texts <<< "${lm_train_text}"
+    estimator=$(basename "$(command -v lmplz || echo espnet_ee)")
+    begin 9 "${ngram_exp}/.done.9" --option "ngram_num=${ngram_num}" --option "estimator=${estimator}" \
+        --option "token_type=${token_type}" --input "${token_list}" --stat "${texts[@]}" \
+        --output "${file}.arpa" "${lexicon}" || return 0
+    write_run_sh "${ngram_exp}" 9
+    if [ "${estimator}" = lmplz ]; then
+        cut -s -d ' ' -f 2- "${texts[@]}" | lmplz -S 20% --discount_fallback -o "${ngram_num}" > "${file}.arpa"
+        if command -v build_binary > /dev/null; then build_binary -s "${file}.arpa" "${file}.bin"; fi
+    else
+        py espnet_ee.data.ngram "${texts[@]}" --order "${ngram_num}" --out "${file}.arpa"
+    fi
+    py espnet_ee.data.lexicon "data/${prepared_set}/text" "${texts[@]}" --token_list "${token_list}" \
+        --token_type "${token_type}" --bpemodel "${bpemodel}" --out "${lexicon}"
+    finish
+}
+
+# searches_by DECODER: stage 12 is asked for that search
+searches_by() {
+    if [[ " ${inference_args} " == *" --decoder $1 "* ]]; then return 0; fi
+    [ -n "${inference_config}" ] && grep -q "^decoder: *$1" "${inference_config}"
+}
+
+# check_language_models: a search that reads what is trained is asked for, before anything is
+check_language_models() {
+    if [ "${stop_stage}" -lt 12 ] || [ -n "$(left_out 12)" ]; then return 0; fi
+    if "${use_lm}" && "${use_ngram}"; then
+        die "one search reads either a neural language model or an n-gram." "--use_lm true --use_ngram true" "one of them"
+    fi
+    if "${use_lm}" && ! searches_by attention && ! searches_by ctc_beam; then
+        die "greedy CTC reads no language model." "--use_lm true, without a search in stage 12" \
+            '--inference_args "--decoder ctc_beam", or attention for a model with attention decoders' "--use_lm false"
+    fi
+    if "${use_ngram}" && ! searches_by ctc_beam; then
+        die "only a CTC beam search reads an n-gram." "--use_ngram true, without that search in stage 12" \
+            '--inference_args "--decoder ctc_beam"' "--use_ngram false"
+    fi
 }

@@ -115,18 +115,29 @@ write_lexical() {
     finish
 }
 
+# language_model_options: options of the search in the array lm, and the files they name in lm_files
+language_model_options() {
+    if "${use_lm}"; then
+        lm_files=("${lm_exp}/${inference_lm}")
+        lm=(--lm_train_config "${lm_exp}/config.yaml" --lm_file "${lm_files[0]}")
+    elif "${use_ngram}"; then
+        lm_files=("${ngram_exp}/${inference_ngram}" "${lexicon}")
+        lm=(--ngram_file "${lm_files[0]}" --lexicon "${lm_files[1]}")
+    fi
+}
+
 decode_set() {
-    local dir="${asr_exp}/${inference_tag}/$1" data config=() lm=() knowledge=() file overrules jobs
+    local dir="${asr_exp}/${inference_tag}/$1" data config=() lm=() lm_files=() knowledge=() file overrules jobs
     local model="${asr_exp}/${inference_asr_model}" logdir="${asr_exp}/${inference_tag}/$1/logdir"
     for file in "${asr_exp}"/{lexical.json.gz,clusters.npz}; do  # what some policies know
         if [ -f "${file}" ]; then knowledge+=("${file}"); fi
     done
     data=$(org_of "$1")  # as ESPnet's org/<valid>: nothing is filtered out of what is scored
     if [ -n "${inference_config}" ]; then config=(--config "${inference_config}"); fi
-    if "${use_lm}"; then lm=(--lm_train_config "${lm_exp}/config.yaml" --lm_file "${lm_exp}/${inference_lm}"); fi
+    language_model_options
     begin 12 "${dir}/.done.12" --option "inference_args=${inference_args}" --option "batch_size=${batch_size}" \
         --input "${asr_exp}/config.yaml" "${data}"/{text,utt2spk} "${config[@]:1}" "${knowledge[@]}" \
-        --audio "${data}/wav.scp" --stat "${model}" "${lm[@]:3}" \
+        --audio "${data}/wav.scp" --stat "${model}" "${lm_files[@]}" \
         --output "${dir}"/{text,record.jsonl.gz} || return 0
     read -r -a overrules <<< "${inference_args}"
     jobs=$(at_most "${inference_nj}" "$(wc -l < "${data}/wav.scp")")

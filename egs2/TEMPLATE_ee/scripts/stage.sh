@@ -4,7 +4,8 @@
 
 declare -A stage_names=(
     [1]="data preparation" [2]="speed perturbation" [3]="format audio" [4]="filter by length"
-    [5]="tokens" [6]="language model: lengths" [7]="language model: training" [8]="language model: perplexity" [10]="collect statistics" [11]="training" [12]="decoding" [13]="scoring" [14]="pack"
+    [5]="tokens" [6]="language model: lengths" [7]="language model: training" [8]="language model: perplexity" [9]="n-gram and lexicon"
+    [10]="collect statistics" [11]="training" [12]="decoding" [13]="scoring" [14]="pack"
     [16]="upload")
 
 # left_out NUMBER: prints the option that leaves the stage out, if there is one
@@ -13,6 +14,7 @@ left_out() {
     case "$1" in
         [1-5]) if "${skip_data_prep}"; then echo "--skip_data_prep"; fi ;;
         [6-8]) if ! "${use_lm}"; then echo "--use_lm false"; elif "${skip_train}"; then echo "--skip_train"; fi ;;
+        9) if ! "${use_ngram}"; then echo "--use_ngram false"; elif "${skip_train}"; then echo "--skip_train"; fi ;;
         10 | 11) if "${skip_train}"; then echo "--skip_train"; fi ;;
         12 | 13) if "${skip_eval}"; then echo "--skip_eval"; fi ;;
         14) if "${skip_packing}"; then echo "--skip_packing"; fi ;;
@@ -24,7 +26,6 @@ run_stage() {
     local why
     why=$(left_out "$1")
     case "$1" in
-        9) log "Stage 9: skipped (n-gram language models come later)" ;;
         15) log "Stage 15: skipped (export comes later)" ;;
         *)
             if [ -n "${why}" ]; then log "Stage $1: skipped (${why} leaves it out)"; return 0; fi
