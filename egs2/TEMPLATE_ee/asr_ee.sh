@@ -71,11 +71,12 @@ num_splits_lm=1         # Parts of the training text, read one after another.
 lm_fold_length=150      # Tokens at which batch type folded halves a batch.
 inference_lm=valid.loss.ave.pth # Parameters to search with, a file in LM_EXP.
 
-# N-gram of words and lexicon, for search by CTC
+# N-gram and lexicon, for search by CTC
 use_ngram=false         # Make them in stage 9, and search with them in stage 12.
 ngram_num=3             # N.
+ngram_unit=word         # Of what: word, with a lexicon; or token, the recogniser's own, without.
 ngram_exp=              # Folder of both; default: EXPDIR/ngram.
-inference_ngram=        # N-gram to search with, a file in NGRAM_EXP; default: NUMgram.arpa.
+inference_ngram=        # N-gram to search with, a file in NGRAM_EXP; default: NUMgram[_TOKENS].arpa.
 
 # Decoding, scoring
 batch_size=16           # Utterances per batch in decoding.
@@ -115,6 +116,7 @@ require train_set valid_set test_sets
 one_of audio_format flac wav
 one_of token_type bpe char word
 one_of bpemode unigram bpe
+one_of ngram_unit word token
 if [ "${stage}" -lt 1 ] || [ "${stage}" -gt 16 ]; then die "there is no such stage." "--stage ${stage}" "1 to 16"; fi
 at_least_one nj inference_nj num_threads num_nodes num_splits_{asr,lm} batch_size nbpe ngram_num
 if [[ ! "${fs}" =~ ^[0-9]*[1-9][0-9]*k?$ ]]; then die "--fs is a sampling rate." "${fs}" "Hz, e.g. 16000 or 16k"; fi
@@ -147,7 +149,9 @@ if [ -n "${speed_perturb_factors}" ]; then perturbed=_sp; fi
 : "${lm_tag:=$(tag_of "${lm_config}" train)_${lang}_${token_tag}$(tag_of_args "${lm_args}")}"
 : "${lm_exp:=${expdir}/lm_${lm_tag}}"
 : "${ngram_exp:=${expdir}/ngram}"
-: "${inference_ngram:=${ngram_num}gram.arpa}"
+ngram="${ngram_num}gram"
+if [ "${ngram_unit}" = token ]; then ngram+="_${token_tag}"; fi
+: "${inference_ngram:=${ngram}.arpa}"
 lexicon="${ngram_exp}/lexicon_${token_tag}.txt"
 : "${lm_train_text:=data/${prepared_set}/text}"
 : "${lm_dev_text:=data/${valid_set}/text}"

@@ -1,4 +1,4 @@
-"""An n-gram language model of words, as an ARPA file (recipe stage 9).
+"""An n-gram language model of words or of a model's tokens, as an ARPA file (recipe stage 9).
 
 Interpolated modified Kneser-Ney, as KenLM's ``lmplz`` estimates it without pruning: counts of
 contexts below the highest order, three discounts per order, unigrams mixed with the uniform
@@ -12,13 +12,15 @@ import argparse
 import logging
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from espnet_ee.data.command import count, run_command
 from espnet_ee.data.files import write_lines_atomic
 from espnet_ee.data.kaldi import read_table
+from espnet_ee.data.lexicon import speller
+from espnet_ee.data.tokens import SPACE
 from espnet_ee.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -152,14 +154,31 @@ def _log10(value: float) -> str:
     return f"{math.log10(value) if value > 0.0 else NEVER:.7g}"
 
 
+def sentence_splitter(token_type: str, bpemodel: Path | None) -> Callable[[str], list[str]]:
+    """A text to what the n-gram is of.
+
+    Raises:
+        ConfigError: There is no such SentencePiece model.
+    """
+    if token_type == "char":
+        return lambda line: [
+            SPACE if letter == " " else letter for letter in " ".join(line.split())
+        ]
+    return str.split if token_type == "word" else speller(token_type, bpemodel)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="Estimate an n-gram from Kaldi text files.")
     parser.add_argument("texts", type=Path, nargs="+")
     parser.add_argument("--order", type=count, default=3)
     parser.add_argument("--out", type=Path, required=True, help="the ARPA file")
+    parser.add_argument(
+        "--token_type", choices=("bpe", "char", "word"), default="word", help="what a gram is of"
+    )
+    parser.add_argument("--bpemodel", type=Path)
     args = parser.parse_args()
     lines = [line for text in args.texts for line in read_table(text).values()]
-    model = estimate((line.split() for line in lines), args.order)
+    model = estimate(map(sentence_splitter(args.token_type, args.bpemodel), lines), args.order)
     write_lines_atomic(args.out, arpa(model))
     logger.info("%s: %d n-grams of %d sentences", args.out, len(model.probabilities), len(lines))
 

@@ -30,6 +30,16 @@ def test_they_are_made_and_searched_with(recipe: Any) -> None:
     assert "--ngram_num changed from '3' to '2'" in changed and (made / "2gram.arpa").exists()
 
 
+def test_an_n_gram_of_tokens_needs_no_lexicon(recipe: Any) -> None:
+    options = (*OPTIONS[:3], "--decoder ctc_beam", "--ngram_unit", "token", "--ngram_num", "4")
+    recipe.succeed("--stop_stage", "12", *options)
+    grams = (recipe.folder / "exp/ngram/4gram_char.arpa").read_text()
+    assert "\tO N E <space>" in grams and "\tONE\t" not in grams
+    [log] = recipe.folder.glob("exp/asr_*/*4gram_char/test/logdir/asr_inference.1.log")
+    said = log.read_text()
+    assert "--ngram_file exp/ngram/4gram_char.arpa" in said and "--lexicon" not in said
+
+
 def test_kenlms_own_tools_make_it_where_they_are(recipe: Any) -> None:
     (recipe.folder / "tools").mkdir()
     recipe.add_script("tools/lmplz", '#!/bin/sh\necho "$@"\ncat\n')

@@ -65,13 +65,17 @@ stage_8() {
     finish
 }
 
-# Reads the texts; writes ngram_exp/{NUMgram.arpa,lexicon_*.txt}. Where KenLM's tools are there, they make the
-# n-gram, for texts of any size, and its binary.
+# Reads the texts; writes ngram_exp/{NUMgram.arpa,lexicon_*.txt}. Where KenLM's tools are there, they make an
+# n-gram of words, for texts of any size, and its binary.
 stage_9() {
-    local texts file="${ngram_exp}/${ngram_num}gram" estimator
+    local texts file="${ngram_exp}/${ngram}" estimator=espnet_ee unit=word
     read -r -a texts <<< "${lm_train_text}"
-    estimator=$(basename "$(command -v lmplz || echo espnet_ee)")
-    begin 9 "${ngram_exp}/.done.9" --option "ngram_num=${ngram_num}" --option "estimator=${estimator}" \
+    if [ "${ngram_unit}" = token ]; then
+        unit="${token_type}"
+    elif command -v lmplz > /dev/null; then
+        estimator=lmplz
+    fi
+    begin 9 "${ngram_exp}/.done.9" --option "ngram_num=${ngram_num}" --option "estimator=${estimator}" --option "ngram_unit=${ngram_unit}" \
         --option "token_type=${token_type}" --input "${token_list}" --stat "${texts[@]}" \
         --output "${file}.arpa" "${lexicon}" || return 0
     write_run_sh "${ngram_exp}" 9
@@ -79,7 +83,8 @@ stage_9() {
         cut -s -d ' ' -f 2- "${texts[@]}" | lmplz -S 20% --discount_fallback -o "${ngram_num}" > "${file}.arpa"
         if command -v build_binary > /dev/null; then build_binary -s "${file}.arpa" "${file}.bin"; fi
     else
-        py espnet_ee.data.ngram "${texts[@]}" --order "${ngram_num}" --out "${file}.arpa"
+        py espnet_ee.data.ngram "${texts[@]}" --order "${ngram_num}" --out "${file}.arpa" \
+            --token_type "${unit}" --bpemodel "${bpemodel}"
     fi
     py espnet_ee.data.lexicon "data/${prepared_set}/text" "${texts[@]}" --token_list "${token_list}" \
         --token_type "${token_type}" --bpemodel "${bpemodel}" --out "${lexicon}"

@@ -121,8 +121,12 @@ language_model_options() {
         lm_files=("${lm_exp}/${inference_lm}")
         lm=(--lm_train_config "${lm_exp}/config.yaml" --lm_file "${lm_files[0]}")
     elif "${use_ngram}"; then
-        lm_files=("${ngram_exp}/${inference_ngram}" "${lexicon}")
-        lm=(--ngram_file "${lm_files[0]}" --lexicon "${lm_files[1]}")
+        lm_files=("${ngram_exp}/${inference_ngram}")
+        lm=(--ngram_file "${lm_files[0]}")
+        if [ "${ngram_unit}" = word ]; then
+            lm_files+=("${lexicon}")
+            lm+=(--lexicon "${lexicon}")
+        fi
     fi
 }
 
