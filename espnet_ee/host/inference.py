@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from espnet_ee.batching import length_sorted_batches
-from espnet_ee.clusters import Clusters
 from espnet_ee.cost import CostModel, UtteranceCost
 from espnet_ee.data.cutting import CutOptions
 from espnet_ee.decoding.ctc_beam import CTCBeamOptions
@@ -34,15 +33,15 @@ from espnet_ee.host.costing import cost_model_of, log_mel_of, reference_cost, sa
 from espnet_ee.host.pretrained import find_model
 from espnet_ee.host.recognition import AllExits, Recognition
 from espnet_ee.host.requests import Requests, limits_of_each
+from espnet_ee.host.resources import resources_beside
 from espnet_ee.host.texts import TokenTexts
 from espnet_ee.host.transcription import Transcript, transcribe
 from espnet_ee.host.waves import Wave, check_wave, fewest_samples, listed_waves
 from espnet_ee.latency import LatencyProfile, setting_of
-from espnet_ee.lexical import Lexical
 from espnet_ee.limits import Limits
 from espnet_ee.nn.onednn import widen_primitive_cache
 from espnet_ee.nn.packed import pack_for_inference
-from espnet_ee.policies import ExitPolicy, Resources, available_policies, build_policy
+from espnet_ee.policies import ExitPolicy, available_policies, build_policy
 from espnet_ee.record_format import GREEDY
 from espnet_ee.walk import Batch
 
@@ -84,11 +83,7 @@ class EarlyExitSpeech2Text:
         self.token_list = self.texts.token_list
         self.decoding = str(beam or GREEDY)
         self.speak: Speaker = beam.speaker(self.model) if beam else speak_greedily
-        beside = loaded.config.parent
-        clusters = Clusters.find(beside)
-        if clusters:
-            clusters.check_exits(self.exit_layers)
-        self.resources = Resources(self.text_of, Lexical.find(beside), clusters)
+        self.resources = resources_beside(loaded.config, self.exit_layers, self.text_of)
         self.latency: LatencyProfile | None = None
         widen_primitive_cache()
         pack_for_inference(self.model)
@@ -117,8 +112,7 @@ class EarlyExitSpeech2Text:
         """
         folder = Path(exp)
         path = Path(checkpoint) if checkpoint else find_checkpoint(folder)
-        loaded = load_model(folder / "config.yaml", path, device)
-        return cls(loaded, device, batch_size, beam)
+        return cls(load_model(folder / "config.yaml", path, device), device, batch_size, beam)
 
     @classmethod
     def from_pretrained(
@@ -141,8 +135,7 @@ class EarlyExitSpeech2Text:
             CheckpointError: It is damaged.
         """
         files = find_model(name)
-        loaded = load_model(files.config, files.checkpoint, device)
-        return cls(loaded, device, batch_size, beam)
+        return cls(load_model(files.config, files.checkpoint, device), device, batch_size, beam)
 
     @property
     def sample_rate(self) -> int:
@@ -239,9 +232,8 @@ class EarlyExitSpeech2Text:
         cost_model = self.cost_model(rules)
         for places, features, lengths, seconds in self._batches(listed_waves(waves)):
             decoded = decode_all(self.model, features, lengths, rules, self.speak)
-            for place, exits, n, sec in zip(
-                places, decoded, lengths.tolist(), seconds, strict=True
-            ):
+            each = zip(places, decoded, lengths.tolist(), seconds, strict=True)
+            for place, exits, n, sec in each:
                 texts = tuple(self.text_of(e.path.tokens) for e in exits)
                 results[place] = AllExits(texts, tuple(exits), cost_model.utterance(n), sec)
         return [results[place] for place in sorted(results)]
