@@ -84,6 +84,7 @@ inference_config=       # YAML file of decoding options.
 inference_args=         # Options of decoding, e.g. "--policy entropy --threshold -0.1".
 inference_tag=          # Name of the results; default: made from config, args and model.
 inference_asr_model=valid.cer_ctc.ave.pth # Parameters to decode with, a file in ASR_EXP.
+num_clusters=0          # Above 0: fit so many in stage 12, for the policy clusters.
 eval_valid_set=true     # Decode the validation set too, unfiltered; thresholds are chosen on it.
 hf_repo=                # USER/NAME on the Hugging Face hub, where stage 16 sends the model.
 hf_dry_run=false        # Stage 16 writes the folder with its card and sends nothing.
@@ -119,6 +120,7 @@ one_of bpemode unigram bpe
 one_of ngram_unit word token
 if [ "${stage}" -lt 1 ] || [ "${stage}" -gt 16 ]; then die "there is no such stage." "--stage ${stage}" "1 to 16"; fi
 at_least_one nj inference_nj num_threads num_nodes num_splits_{asr,lm} batch_size nbpe ngram_num
+if [[ ! "${num_clusters}" =~ ^[0-9]+$ ]]; then die "--num_clusters is no number." "${num_clusters}" "0, for none, or e.g. 50"; fi
 if [[ ! "${fs}" =~ ^[0-9]*[1-9][0-9]*k?$ ]]; then die "--fs is a sampling rate." "${fs}" "Hz, e.g. 16000 or 16k"; fi
 if [ "${num_nodes}" -gt 1 ] && [[ "${cuda_cmd}" =~ (run|ssh)\.pl ]]; then
     die "${cuda_cmd} trains on one machine only." "--num_nodes ${num_nodes}" "--num_nodes 1" \

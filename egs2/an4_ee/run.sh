@@ -15,5 +15,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
     --test_sets test \
     --speed_perturb_factors "0.9 1.0 1.1" \
     --token_type char \
+    --num_clusters 50 \
     --asr_config conf/train_ee_an4.yaml \
     "$@"

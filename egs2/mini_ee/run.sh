@@ -17,5 +17,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
     --bpemode bpe \
     --nbpe 60 \
     --max_wav_duration 15 \
+    --num_clusters 50 \
     --asr_config conf/train_ee_mini.yaml \
     "$@"

@@ -124,6 +124,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _rule_of(args: argparse.Namespace, dev: ScoredSet) -> tuple[Rule, Any]:
     """The rule, and its scores on the set that it may have been fitted to."""
+    from espnet_ee.record_format import GREEDY
     from espnet_ee.rules import AllOf, AnyOf, Single
     from espnet_ee.rules.applying import check_scores
     from espnet_ee.rules.curves import fit_calibration
@@ -131,6 +132,8 @@ def _rule_of(args: argparse.Namespace, dev: ScoredSet) -> tuple[Rule, Any]:
 
     if args.look_back:
         check_scores(dev, (args.look_back,))
+        if not dev.header.decoding.startswith(GREEDY):
+            raise ConfigError("Looking back repeats greedy texts.", got=dev.header.decoding)
     if args.all_of or args.any_of:
         conditions = tuple(map(_condition, args.all_of or args.any_of))
         return (AllOf if args.all_of else AnyOf)(conditions), None

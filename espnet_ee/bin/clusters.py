@@ -14,6 +14,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--wav_scp", required=True, metavar="FILE", help="Kaldi wav.scp; no text is needed"
     )
     parser.add_argument("--exp", required=True, metavar="EXP", help="experiment; gets clusters.npz")
+    parser.add_argument(
+        "--checkpoint", metavar="FILE", help="of the experiment, instead of its n-best average"
+    )
     parser.add_argument("--num_clusters", type=positive, default=50, help="of k-means")
     parser.add_argument("--utterances", type=positive, default=500, help="of the audio, at most")
     parser.add_argument("--threads", type=positive, default=1, help="of torch on the CPU")
@@ -32,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     torch.set_num_threads(args.threads)
     paths = read_table(Path(args.wav_scp))
     step = -(-len(paths) // args.utterances)
-    asr = EarlyExitSpeech2Text.from_exp(args.exp)
+    asr = EarlyExitSpeech2Text.from_exp(args.exp, args.checkpoint)
     clusters = fit_clusters(asr, dict(list(paths.items())[::step]), args.num_clusters, args.seed)
     clusters.save(Path(args.exp) / CLUSTERS_NAME)
     print(f"{Path(args.exp) / CLUSTERS_NAME}: {clusters.count} clusters at {asr.exit_layers}")

@@ -11,6 +11,7 @@ import numpy as np
 from espnet_ee.bandit import ThresholdBandit, price_for
 from espnet_ee.baselines import fixed_exits, mix_hull, mix_wer, safe_oracle
 from espnet_ee.errors import ConfigError, EspnetEEError
+from espnet_ee.record_format import GREEDY
 from espnet_ee.replay import OperatingPoint, operating_point, replay
 from espnet_ee.report.experiment import word_intervals
 from espnet_ee.report.tables import markdown
@@ -71,7 +72,8 @@ def equal_cost_lines(dev: ScoredSet, test: ScoredSet, seed: int) -> list[str]:
     gates, why_not = _learned(dev, seed)
     for rule, scores in gates:
         dev, test = with_rule(dev, rule, scores), with_rule(test, rule)
-    judge = _best_judge(dev)
+    # Looking back repeats greedy texts only.
+    judge = _best_judge(dev) if test.header.decoding.startswith(GREEDY) else None
     backs = (*(rule.name for rule, _ in gates), "entropy")
     rows = [_row(dev, test, name, None) for name in dev.header.policies]
     if _BANDIT_ON in dev.header.policies:

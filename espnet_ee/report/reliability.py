@@ -83,12 +83,13 @@ def draw_reliability(scored: ScoredSet, policy: str, path: str | Path) -> None:
         )
     good = as_good_as_last(scored)
     exits = scored.header.exits[:-1]
-    figure = Figure(figsize=(_INCHES * len(exits), _INCHES + 0.5), layout="constrained")
+    figure = Figure(figsize=(_INCHES * len(exits), _INCHES + 1.2), layout="constrained")
     panels = figure.subplots(1, len(exits), sharey=True, squeeze=False)[0]
     for index, (axes, layer) in enumerate(zip(panels, exits, strict=True)):
         _panel(axes, layer, reliability(scores[:, index], good[:, index]))
-    panels[0].set_ylabel("as good as the last exit, share")
+    panels[0].set_ylabel("share that was")
     figure.suptitle(f"{policy} on {scored.header.set_name}: promised and kept")
+    figure.supxlabel("promised probability of being as good as the last exit", fontsize=10)
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=_DOTS_PER_INCH, format="png")
 
@@ -100,5 +101,4 @@ def _panel(axes: Any, layer: int, found: Reliability) -> None:
     axes.set_title(f"exit at layer {layer}\ncalibration error {found.error:.3f}", fontsize=10)
     axes.set_xlim(-0.03, 1.03)
     axes.set_ylim(-0.03, 1.03)
-    axes.set_aspect("equal")
-    axes.set_xlabel("promised probability")
+    axes.set_box_aspect(1)

@@ -11,7 +11,7 @@ import pytest
 from espnet_ee.bin import main as command
 
 ROOT = Path(__file__).resolve().parents[2]
-RESULTS = sorted(ROOT.glob("egs2/*/RESULTS.md"))
+RESULTS = sorted([*ROOT.glob("egs2/*/RESULTS.md"), *ROOT.glob("egs2/*/records/*/RESULTS.md")])
 
 
 def findings(path: Path) -> str:
@@ -35,4 +35,4 @@ def test_results_come_from_the_records(results: Path, tmp_path: Path, monkeypatc
 
 
 def test_there_are_results() -> None:
-    assert {path.parent.name for path in RESULTS} == {"mini_ee", "an4_ee"}
+    assert {path.parent.name for path in RESULTS} == {"mini_ee", "an4_ee", "beam"}

@@ -100,6 +100,7 @@ stage_12() {
     local set
     write_run_sh "${asr_exp}/${inference_tag}" 12
     write_lexical
+    if [ "${num_clusters}" -gt 0 ]; then write_clusters; fi
     for set in "${decode_sets[@]}"; do decode_set "${set}"; done
 }
 
@@ -112,6 +113,16 @@ write_lexical() {
     fi
     begin 12 "${asr_exp}/.done.lexical" --input "${text}" --output "${lexical}" || return 0
     py espnet_ee.bin.main lexical --text "${text}" --exp "${asr_exp}"
+    finish
+}
+
+# What the policy clusters knows: clusters of the deepest hidden states, and each exit's guesses at them.
+write_clusters() {
+    local audio="${data_feats}/${train_set}/wav.scp" model="${asr_exp}/${inference_asr_model}"
+    begin 12 "${asr_exp}/.done.clusters" --option "num_clusters=${num_clusters}" --input "${audio}" --stat "${model}" \
+        --output "${asr_exp}/clusters.npz" || return 0
+    py espnet_ee.bin.main clusters --wav_scp "${audio}" --exp "${asr_exp}" --checkpoint "${model}" \
+        --num_clusters "${num_clusters}"
     finish
 }
 
