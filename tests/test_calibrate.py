@@ -120,3 +120,20 @@ def test_what_does_not_fit_is_refused(words, message, dev, capsys, tmp_path, mon
     assert main(["calibrate", dev[1], *words]) == 1
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_sweep_replays_a_rule_file(dev, tmp_path, capsys):
+    record, path = dev
+    out = tmp_path / "rule.yaml"
+    words = ["calibrate", path, "--policy", "entropy", "--look-back", "confidence"]
+    assert main([*words, "--target-cost", "0.7", "--output", str(out)]) == 0
+    printed = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    assert main(["sweep", path, "--rule", str(out)]) == 0
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "rule: " in line]
+    assert (
+        "rule: entropy + look-back by confidence" in line and f"{record.header.set_name} " in line
+    )
+    assert f" {float(printed['WER %']):.2f} " in line
+    other = save(make_record(checkpoint_sha256="ff" * 32), tmp_path / "other.jsonl.gz")
+    assert main(["sweep", str(other), "--rule", str(out)]) == 1
+    assert "another model" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from espnet_ee.errors import ConfigError, DataError
 from espnet_ee.records import Record, read_record
 from espnet_ee.report.files import write_text
 from espnet_ee.report.sweeps import FORMATS, Sweep, run_sweep, sweeps_text
+from espnet_ee.rules.file import read_rule
 from espnet_ee.scored_set import LAYER, score_set
 from espnet_ee.scoring import check_covered
 
@@ -26,6 +27,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         metavar="NAME",
         help="policies to replay, all in the record if not given",
+    )
+    parser.add_argument(
+        "--rule",
+        action="append",
+        default=[],
+        metavar="YAML",
+        help="replay a rule file of espnet-ee calibrate; without --policy, no policy beside it",
     )
     parser.add_argument("--points", type=int, default=50, help="thresholds per policy")
     parser.add_argument(
@@ -55,10 +63,11 @@ def run(args: argparse.Namespace) -> int:
     utt2spk = read_table(Path(args.utt2spk)) if args.utt2spk else None
     if texts is not None:
         check_covered(records, texts, args.ref)
+    rules = [read_rule(path) for path in args.rule]
     sweeps = []
     for name, record in zip(_names(args.records, records), records, strict=True):
         scored = score_set(record, texts, utt2spk)
-        policies = args.policy or list(record.header.policies)
+        policies = args.policy or ([] if rules else list(record.header.policies))
         sweeps.append(
             run_sweep(
                 name,
@@ -66,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
                 policies,
                 thresholds=thresholds,
                 grid_points=args.points,
+                rules=rules,
                 seed=args.seed,
             )
         )

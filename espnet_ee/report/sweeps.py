@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 import math
@@ -12,10 +13,12 @@ from typing import Any
 
 from espnet_ee.baselines import SAFE_ORACLE, mix_hull, mix_wer, overthinking, safe_oracle
 from espnet_ee.errors import ConfigError
-from espnet_ee.replay import OperatingPoint, sweep, threshold_grid
+from espnet_ee.replay import OperatingPoint, replay, sweep, threshold_grid
 from espnet_ee.report.experiment import word_intervals
 from espnet_ee.report.summary import plain_table
 from espnet_ee.report.tables import format_threshold
+from espnet_ee.rules.applying import with_rule
+from espnet_ee.rules.file import ChosenRule
 from espnet_ee.scored_set import LAYER, ScoredSet
 from espnet_ee.statistics import Intervals
 
@@ -68,9 +71,10 @@ def run_sweep(
     *,
     thresholds: Sequence[float] | None = None,
     grid_points: int = 50,
+    rules: Sequence[ChosenRule] = (),
     seed: int = 0,
 ) -> Sweep:
-    """Replay each policy at the given thresholds, or at a grid of its own scores.
+    """Replay each policy at the given thresholds, or at a grid of its own scores, and each rule.
 
     Raises:
         ConfigError: A policy that the record does not hold.
@@ -86,10 +90,24 @@ def run_sweep(
             )
         grid = thresholds or threshold_grid(scored.scores[policy], grid_points).tolist()
         points += sweep(scored, policy, grid)
+    points += [_ruled(scored, chosen) for chosen in rules]
     points.append(safe_oracle(scored))
     hull = mix_hull(fixed)
     mixes = tuple(mix_wer(hull, point.gflops_per_second) for point in points)
     return Sweep(name, scored, tuple(points), mixes, word_intervals(scored, points, seed))
+
+
+def _ruled(scored: ScoredSet, chosen: ChosenRule) -> OperatingPoint:
+    """What a rule file gives.
+
+    Raises:
+        ConfigError: It was chosen for another model, or needs policies that the record lacks.
+    """
+    chosen.check_model(scored.header.checkpoint_sha256)
+    judged = with_rule(scored, chosen.rule, look_back=chosen.look_back)
+    point = replay(judged, chosen.rule.name, chosen.threshold, chosen.look_back)
+    back = f" + look-back by {chosen.look_back}" if chosen.look_back else ""
+    return dataclasses.replace(point, policy=f"rule: {point.policy}{back}")
 
 
 def sweeps_text(sweeps: Sequence[Sweep], form: str) -> str:

@@ -59,7 +59,7 @@ def with_spelling(record):
 def test_the_commands(folder, capsys):
     [dev] = re.findall(r"^dev=(\S+)$", TEXT, re.MULTILINE)
     lines = [line for block in SHELL for line in block.splitlines() if line.startswith("espnet")]
-    assert len(lines) == 4
+    assert len(lines) == 5
     for line in lines:
         assert main(shlex.split(line.replace("$dev", dev))[1:]) == 0, capsys.readouterr().err
     assert "a.wav\tlayer" in capsys.readouterr().out
