@@ -7,7 +7,7 @@ OMP_NUM_THREADS=1 taskset -c 0 python -m benchmarks.policies --output policies.j
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from benchmarks.deciding import (
+    GATE,
+    SEED,
+    Walked,
+    gate,
+    resources_of,
+    run_all,
+    say_nothing,
+    segments_of,
+    talking_model,
+)
 from benchmarks.harness import (
     Spread,
     interleaved_sec,
@@ -28,22 +39,18 @@ from benchmarks.harness import (
     use_threads,
     write_tables,
 )
-from benchmarks.models import ModelSize, random_features, training_model
+from benchmarks.models import ModelSize, random_features
 from benchmarks.workload import frames_of
 from espnet_ee.decoding.early_exit import decode_until_good
-from espnet_ee.decoding.hypothesis import Hypothesis
-from espnet_ee.exits import Exit, Frames
 from espnet_ee.host.model import EarlyExitASRModel
-from espnet_ee.lexical import Lexical
-from espnet_ee.nn.alignment import BLANK
-from espnet_ee.nn.packed import pack_for_inference
 from espnet_ee.nn.stems import STEM_NAMES
-from espnet_ee.policies import ExitPolicy, Resources, available_policies, policy_names
-from espnet_ee.walk import Batch
+from espnet_ee.policies import (
+    ExitPolicy,
+    available_policies,
+    policy_names,
+)
 
-SEED = 0
 MOST = 0.03  # of the blocks' time: what deciding may take
-BLANK_BIAS = 1.9  # of the heads: a third of the frames of a random model then speaks
 
 
 @dataclass(frozen=True)
@@ -82,80 +89,6 @@ class Row:
     keeps: bool
 
 
-@torch.no_grad()
-def talking_model(size: ModelSize, stem: str) -> EarlyExitASRModel:
-    """Random weights that say blank most of the time: texts have the length of read speech."""
-    torch.manual_seed(SEED)
-    model = training_model(size, stem, {}).eval()
-    for head in (model.ctc.ctc_lo, *(head.linear for head in model.exit_heads.values())):
-        head.bias[BLANK] = BLANK_BIAS
-    pack_for_inference(model)
-    return model
-
-
-@dataclass(frozen=True)
-class Walked:
-    """A model whose walk is done: it yields the exits again and computes heads only."""
-
-    model: EarlyExitASRModel
-    exits: Sequence[Exit]
-
-    def walk(self, batches: Iterable[Batch]) -> Walked:
-        return self
-
-    def __iter__(self) -> Iterator[Exit]:
-        return iter(self.exits)
-
-    def keep(self, active: Tensor) -> None:
-        """All go on to the last exit, as the threshold wants."""
-
-    def exit_log_probs(self, exit: Exit) -> Tensor:
-        return self.model.exit_log_probs(exit)
-
-
-def say_nothing(exit: Exit, log_probs: Tensor) -> list[Hypothesis]:
-    """Texts are no part of a decision."""
-    return [Hypothesis((), 0.0)] * len(exit.lengths)
-
-
-@dataclass(frozen=True)
-class Segment:
-    """The blocks between two exits, ready to run."""
-
-    model: EarlyExitASRModel
-    first: int
-    last: int
-    frames: Frames
-    context: object
-
-    def run(self) -> Frames:
-        encoder = self.model.encoder
-        return encoder.run_segment(self.first, self.last, self.frames, self.context)
-
-
-def segments_of(model: EarlyExitASRModel, features: Tensor, lengths: Tensor) -> list[Segment]:
-    """Every exit's blocks, with what enters them."""
-    encoder, segments, below = model.encoder, [], 0
-    frames = encoder.stem_frames(features, lengths)
-    context = encoder.block_context(frames)
-    for layer in encoder.exit_layers:
-        segments.append(Segment(model, below + 1, layer, frames, context))
-        frames, below = segments[-1].run(), layer
-    return segments
-
-
-def resources_of(vocab_size: int) -> Resources:
-    """A made language whose words are some of the made tokens, for policies that read texts."""
-    words = [f"t{n}" for n in range(vocab_size)]
-    texts = [" ".join(words[n : n + 8]) for n in range(0, vocab_size - 8, 3)]
-    return Resources(lambda tokens: " ".join(words[n] for n in tokens), Lexical.of_texts(texts))
-
-
-def run_all(segments: Sequence[Segment]) -> None:
-    for segment in segments:
-        segment.run()
-
-
 def flop_share(model: EarlyExitASRModel, policy: ExitPolicy, lengths: Tensor) -> float:
     """FLOPs of heads and scores over those of the blocks, to the last exit."""
     encoder, spent, blocks = model.encoder, 0, 0
@@ -178,10 +111,11 @@ def measure_case(
     features, lengths = random_features(frames_of(sec, batch), settings.size.mel_bins, SEED)
     segments = segments_of(model, features, lengths)
     walked = Walked(model, list(model.walk([(features, lengths)])))
+    resources = resources_of(settings.size.vocab_size)
     rules = {
         rule.name: rule
-        for rule in available_policies(resources_of(settings.size.vocab_size))
-        if rule.name in (settings.policies or policy_names())
+        for rule in (*available_policies(resources), gate().bind(resources))
+        if rule.name in (settings.policies or (*policy_names(), GATE))
     }
     decide = partial(decode_until_good, walked, [], threshold=math.inf, speak=say_nothing)
     calls = {name: partial(decide, policy=rule) for name, rule in rules.items()}
@@ -248,7 +182,9 @@ def parse(argv: Sequence[str] | None = None) -> tuple[Settings, Path | None]:
     parser.add_argument("--seconds", type=float, nargs="+", default=default.seconds)
     parser.add_argument("--batch", type=int, nargs="+", default=default.batches)
     parser.add_argument("--stems", nargs="+", choices=STEM_NAMES, default=default.stems)
-    parser.add_argument("--policies", nargs="+", choices=policy_names(), default=(), help="or all")
+    parser.add_argument(
+        "--policies", nargs="+", choices=(*policy_names(), GATE), default=(), help="or all"
+    )
     parser.add_argument("--vocab", type=int, default=default.size.vocab_size, help="labels")
     args = parse_and_set_up(parser, argv)
     settings = Settings(

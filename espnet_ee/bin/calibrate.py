@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rule.add_argument(
         "--gate",
         choices=("logistic", "boosting", "excess"),
-        help="learn from all policies whether an exit is as good as the last, or its excess errors",
+        help="learn from policies whether an exit is as good as the last, or its excess errors",
     )
     rule.add_argument("--all-of", nargs="+", metavar="NAME>=X", help="stop where all hold")
     rule.add_argument("--any-of", nargs="+", metavar="NAME>=X", help="stop where one holds")
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="RECORD",
         help="fit --gate or --map to these; else to RECORD, thresholds to speakers left out",
     )
-    parser.add_argument("--features", nargs="+", metavar="NAME", help="what --gate reads, not all")
+    parser.add_argument("--features", nargs="+", metavar="NAME", help="what --gate reads")
     parser.add_argument(
         "--map",
         choices=("isotonic", "sigmoid", "temperature"),

@@ -74,13 +74,14 @@ def equal_cost_lines(dev: ScoredSet, test: ScoredSet, seed: int) -> list[str]:
         dev, test = with_rule(dev, rule, scores), with_rule(test, rule)
     # Looking back repeats greedy texts only.
     judge = _best_judge(dev) if test.header.decoding.startswith(GREEDY) else None
-    backs = (*(rule.name for rule, _ in gates), "entropy")
     rows = [_row(dev, test, name, None) for name in dev.header.policies]
     if _BANDIT_ON in dev.header.policies:
         rows.append(_bandit_row(dev, test))
-    if judge:  # entropy pays for the judge too; gates read all policies as it is
-        dev, test = (with_rule(part, Single("entropy"), None, judge) for part in (dev, test))
-        rows += [_row(dev, test, name, judge) for name in backs]
+    if judge:  # which all of them pay for too
+        for stopping, known in (*gates, (Single("entropy"), None)):
+            dev = with_rule(dev, stopping, known, judge)
+            test = with_rule(test, stopping, look_back=judge)
+            rows.append(_row(dev, test, stopping.name, judge))
     lines = [*_table(test, rows, seed), "", *_gap_lines(test, rows)]
     return [*lines, "", why_not] if why_not else lines
 

@@ -20,14 +20,17 @@ from espnet_ee.scoring import FloatArray, IntArray
 
 GATES = ("logistic", "boosting", "excess")
 FOLDS = 5
+FEATURES = ("entropy", "agreement", "known_words", "spelling", "brevity")
+"""Certainty, change, language and length: more cost time at each exit and hardly help."""
 
 _LOGISTIC = {"C": 0.1, "max_iter": 1000}  # a hundred utterances must not be learnt by heart
 _BOOSTING = {"n_estimators": 50, "max_depth": 2, "learning_rate": 0.1, "subsample": 0.7}
 
 
 def default_features(scored: ScoredSet) -> tuple[str, ...]:
-    """All policies of the record: regularisation weighs them."""
-    return tuple(scored.header.policies)
+    """Of the usual features those in the record; all of its policies if it has none of them."""
+    policies = scored.header.policies
+    return tuple(name for name in FEATURES if name in policies) or tuple(policies)
 
 
 def fit_gate(scored: ScoredSet, model: str, features: Sequence[str], seed: int = 0) -> Rule:

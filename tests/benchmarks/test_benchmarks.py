@@ -178,7 +178,7 @@ def test_policies_gives_a_row_for_every_policy(tmp_path, capsys):
     )
     rows = policies.measure(settings)
     measured = policies.available_policies(policies.resources_of(TINY.vocab_size))
-    names = [policy.name for policy in measured]
+    names = [*(policy.name for policy in measured), policies.GATE]
     assert [(row.batch, row.policy) for row in rows] == [(b, n) for b in (1, 2) for n in names]
     share = {row.policy: row.flop_share for row in rows if row.batch == 1}
     assert 0.0 < share["layer"] < share["confidence"] < share["entropy"]
