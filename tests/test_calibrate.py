@@ -105,6 +105,7 @@ def test_a_diagram(dev, tmp_path):
         (("--policy", "entrop", "--max-wer", "9"), "lacks scores that a rule needs"),
         (("--policy", "entropy", "--max-wer", "0.01"), "No threshold of entropy reaches"),
         (("--policy", "entropy", "--target-cost", "0.01"), "as cheap as that"),
+        (("--policy", "entropy", "--target-cost", "65"), "no share of the last exit's"),
         (("--all-of", "entropy>0.1", "--max-wer", "9"), "want: 'NAME>=X'"),
         (("--gate", "logistic", "--map", "sigmoid", "--max-wer", "9"), "--map goes with"),
         (("--policy", "entropy", "--features", "a", "--max-wer", "9"), "--features goes with"),
@@ -137,3 +138,11 @@ def test_sweep_replays_a_rule_file(dev, tmp_path, capsys):
     other = save(make_record(checkpoint_sha256="ff" * 32), tmp_path / "other.jsonl.gz")
     assert main(["sweep", str(other), "--rule", str(out)]) == 1
     assert "another model" in capsys.readouterr().err
+
+
+def test_where_nothing_can_be_written_it_says_so(dev, tmp_path, capsys):
+    (tmp_path / "file").touch()
+    words = ["calibrate", dev[1], "--policy", "entropy", "--target-cost", "0.7"]
+    assert main([*words, "--output", str(tmp_path / "file/rule.yaml")]) == 1
+    said = capsys.readouterr().err
+    assert "Error: " in said and "file" in said and "Traceback" not in said

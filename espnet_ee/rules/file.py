@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from espnet_ee.data.files import write_bytes_atomic
+from espnet_ee.data.files import write_lines_atomic
 from espnet_ee.errors import ConfigError
 from espnet_ee.rules import KINDS, Rule, Single
 from espnet_ee.spelling import nearest
@@ -68,7 +68,7 @@ def write_rule(path: str | Path, chosen: ChosenRule) -> None:
     if not isinstance(chosen.rule, Single):
         numbers = {"kind": chosen.rule.kind, **chosen.rule.fields()}
         text += f"rule: {json.dumps(numbers)}\n"
-    write_bytes_atomic(Path(path), text.encode("utf-8"))
+    write_lines_atomic(Path(path), text.splitlines())
 
 
 def read_rule(path: str | Path) -> ChosenRule:

@@ -59,8 +59,12 @@ def within_cost(
     Of equal ones that of least WER.
 
     Raises:
-        ConfigError: Even the first exit costs more.
+        ConfigError: It is no share, or even the first exit costs more.
     """
+    if not 0.0 < share <= 1.0:
+        raise ConfigError(
+            "The cost is no share of the last exit's.", got=f"{share:g}", want="above 0, at most 1"
+        )
     limit = share * fixed_exits(scored)[-1].gflops_per_second
     points = candidates(scored, policy, look_back)
     cheap = [point for point in points if point.gflops_per_second <= limit * (1 + _ROUNDING)]
