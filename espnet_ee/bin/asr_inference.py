@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
     device = check_device("cuda" if args.ngpu else "cpu")
     loaded = load_model(Path(args.asr_train_config), Path(args.asr_model_file), device)
     if rule is not None:
-        rule.check_model(loaded.sha256)
+        rule.check_model(loaded.sha256, loaded.model.encoder.exit_layers)
     asr = EarlyExitSpeech2Text(loaded, device, args.batch_size, search_of(args))
     use_profile(args, asr)
     job = DecodeJob(

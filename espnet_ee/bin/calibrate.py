@@ -224,8 +224,8 @@ def _write(
     from espnet_ee.rules.file import ChosenRule, write_rule
 
     known = {key: value for key, value in lines.items() if key not in ("rule", "threshold")}
-    sha256 = dev.header.checkpoint_sha256
-    write_rule(args.output, ChosenRule(rule, point.threshold, args.look_back, sha256, known))
+    model = dev.header.exits, dev.header.checkpoint_sha256
+    write_rule(args.output, ChosenRule(rule, point.threshold, args.look_back, *model, known))
 
 
 def _draw(args: argparse.Namespace, dev: ScoredSet, rule: Rule) -> None:

@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
             want=", ".join(map(str, asr.exit_layers)),
         )
     if rule is not None:
-        rule.check_model(asr.loaded.sha256)
+        rule.check_model(asr.loaded.sha256, asr.exit_layers)
     use_profile(args, asr)
     alone = partial(asr, policy=policy, threshold=threshold, limits=limits)
     recognise = stream_of(args, asr, policy, limits) if controlled else alone

@@ -103,7 +103,7 @@ def _ruled(scored: ScoredSet, chosen: ChosenRule) -> OperatingPoint:
     Raises:
         ConfigError: It was chosen for another model, or needs policies that the record lacks.
     """
-    chosen.check_model(scored.header.checkpoint_sha256)
+    chosen.check_model(scored.header.checkpoint_sha256, scored.header.exits)
     judged = with_rule(scored, chosen.rule, look_back=chosen.look_back)
     point = replay(judged, chosen.rule.name, chosen.threshold, chosen.look_back)
     back = f" + look-back by {chosen.look_back}" if chosen.look_back else ""

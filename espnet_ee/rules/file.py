@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from espnet_ee.rules import KINDS, Rule, Single
 from espnet_ee.spelling import nearest
 
 _FORMAT = {"format": "espnet-ee-rule", "version": 1}
-_KEYS = ("threshold", "policy", "rule", "look_back", "checkpoint_sha256", "chosen")
+_KEYS = ("threshold", "policy", "rule", "look_back", "exits", "checkpoint_sha256", "chosen")
 
 
 @dataclass(frozen=True)
@@ -29,22 +29,31 @@ class ChosenRule:
         rule: Its scores decide; ``Single`` for a policy as it is.
         threshold: In the rule's unit.
         look_back: The policy that tells which of the exits seen speaks; None: the one it stops at.
-        checkpoint_sha256: Of the model it was chosen for; None: of any.
+        exits: Layers of the exits of the model it was chosen for; None: any.
+        checkpoint_sha256: Of that model; None: of any.
         chosen: For what, on what, and what it gave there; for people.
     """
 
     rule: Rule
     threshold: float
     look_back: str | None = None
+    exits: tuple[int, ...] | None = None
     checkpoint_sha256: str | None = None
     chosen: Mapping[str, Any] = field(default_factory=dict)
 
-    def check_model(self, sha256: str) -> None:
+    def check_model(self, sha256: str, exits: Sequence[int]) -> None:
         """Refuse another model: its scores mean something else.
 
         Raises:
-            ConfigError: The rule was chosen for another checkpoint.
+            ConfigError: The rule was chosen for another checkpoint or other exits.
         """
+        if self.exits not in (None, tuple(exits)):
+            raise ConfigError(
+                "the rule was chosen for other exits.",
+                got=f"exits at layers {', '.join(map(str, exits))}",
+                want=f"exits at layers {', '.join(map(str, self.exits or ()))}",
+                fix="calibrate on this model's records",
+            )
         if self.checkpoint_sha256 not in (None, sha256):
             raise ConfigError(
                 "the rule was chosen for another model.",
@@ -62,6 +71,7 @@ def write_rule(path: str | Path, chosen: ChosenRule) -> None:
     if isinstance(chosen.rule, Single):
         content["policy"] = chosen.rule.policy
     content["look_back"] = chosen.look_back
+    content["exits"] = list(chosen.exits) if chosen.exits else None
     content["checkpoint_sha256"] = chosen.checkpoint_sha256
     content["chosen"] = dict(chosen.chosen)
     text = yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
@@ -91,6 +101,7 @@ def read_rule(path: str | Path) -> ChosenRule:
         _rule_of(content, path),
         _threshold_of(content, path),
         content.get("look_back"),
+        _exits_of(content, path),
         content.get("checkpoint_sha256"),
         content.get("chosen") or {},
     )
@@ -130,3 +141,12 @@ def _threshold_of(content: Mapping[str, Any], path: str | Path) -> float:
     if type(value) not in (int, float) or math.isnan(float(str(value))):
         raise ConfigError(f"{path} has no threshold.", got=repr(value), want="a number")
     return float(str(value))
+
+
+def _exits_of(content: Mapping[str, Any], path: str | Path) -> tuple[int, ...] | None:
+    exits = content.get("exits")
+    if exits is None:
+        return None
+    if not isinstance(exits, list) or not all(type(layer) is int for layer in exits):
+        raise ConfigError(f"{path}: its exits are no list of layers.", got=repr(exits))
+    return tuple(exits)

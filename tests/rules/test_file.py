@@ -25,7 +25,9 @@ def rules(learnable):
 def test_every_rule_comes_back(learnable, tmp_path):
     for rule in rules(learnable):
         for threshold in (-0.07123456789012345, math.inf, -math.inf):
-            chosen = ChosenRule(rule, threshold, "p", "ab" * 32, {"for": "a test: of ünicode"})
+            chosen = ChosenRule(
+                rule, threshold, "p", (2, 4), "ab" * 32, {"for": "a test: of ünicode"}
+            )
             write_rule(tmp_path / "rule.yaml", chosen)
             assert read_rule(tmp_path / "rule.yaml") == chosen
 
@@ -37,10 +39,12 @@ def test_a_person_may_write_one(tmp_path):
 
 def test_another_model_is_refused():
     chosen = ChosenRule(Single("entropy"), -0.1, checkpoint_sha256="aa")
-    chosen.check_model("aa")
+    chosen.check_model("aa", (2, 4))
     with pytest.raises(ConfigError, match=r"another model(.|\n)*fix: +calibrate"):
-        chosen.check_model("bb")
-    ChosenRule(Single("entropy"), -0.1).check_model("bb")
+        chosen.check_model("bb", (2, 4))
+    ChosenRule(Single("entropy"), -0.1).check_model("bb", (2, 4))
+    with pytest.raises(ConfigError, match=r"other exits(.|\n)*got: +exits at layers 2, 6"):
+        ChosenRule(Single("entropy"), -0.1, exits=(2, 4)).check_model("aa", (2, 6))
 
 
 @pytest.mark.parametrize(
@@ -60,6 +64,7 @@ def test_another_model_is_refused():
         (f"{HEAD}threshold: 1\nrule: {{kind: magic}}\n", "damaged rule"),
         (f"{HEAD}threshold: 1\nrule: {{kind: all_of}}\n", "damaged rule"),
         (f"{HEAD}threshold: 1\nrule: 3\n", "damaged rule"),
+        (f"{HEAD}threshold: 1\npolicy: entropy\nexits: 2, 4\n", "no list of layers"),
     ],
 )
 def test_a_bad_file_is_refused(text, words, tmp_path):
