@@ -99,7 +99,7 @@ def walk_gflops(scored: ScoredSet, policy: str) -> FloatArray:
     ``espnet_ee.cost.UtteranceCost.until``.
     """
     body, heads = scored.body_gflops, scored.head_gflops
-    if policy == LAYER and LAYER not in scored.header.policies:  # it is there when it looks back
+    if policy == LAYER:
         return body + heads
     facts = scored.header.policies[policy]
     per_frame = facts.score_flops_per_posterior * scored.header.vocab_size

@@ -81,7 +81,8 @@ def test_a_promise_and_its_failure(dev, tmp_path, capsys):
 
 def test_a_promise_of_a_learned_rule_wants_other_data_to_learn_from(dev, tmp_path, capsys):
     _, path = dev
-    other = save(make_record(150, speakers=10, seed=2), tmp_path / "other.jsonl.gz")
+    record = make_record(150, speakers=10, seed=2, set_name="other")
+    other = save(record, tmp_path / "other.jsonl.gz")
     words = ["calibrate", path, "--gate", "logistic", "--max-excess-wer", "10"]
     words += ["--confidence", "0.9"]
     assert main(words) == 1
@@ -146,3 +147,38 @@ def test_where_nothing_can_be_written_it_says_so(dev, tmp_path, capsys):
     assert main([*words, "--output", str(tmp_path / "file/rule.yaml")]) == 1
     said = capsys.readouterr().err
     assert "Error: " in said and "file" in said and "Traceback" not in said
+
+
+def test_no_utterance_counts_twice_and_none_is_fitted_to_and_chosen_on(dev, capsys):
+    _, path = dev
+    words = ["--policy", "entropy", "--max-excess-wer", "10", "--confidence", "0.9"]
+    assert main(["calibrate", path, path, *words]) == 1
+    assert "given twice" in capsys.readouterr().err
+    assert main(["calibrate", path, "--gate", "logistic", "--fit-on", path, *words[2:]]) == 1
+    assert "fitted to what its threshold is chosen on" in capsys.readouterr().err
+
+
+def test_a_rule_is_fitted_to_the_same_model(dev, tmp_path, capsys):
+    other = save(
+        make_record(90, set_name="other", checkpoint_sha256="ff" * 32), tmp_path / "other.gz"
+    )
+    words = ["--gate", "logistic", "--fit-on", str(other), "--target-cost", "0.7"]
+    assert main(["calibrate", dev[1], *words]) == 1
+    assert "different models" in capsys.readouterr().err
+
+
+def test_fixed_exits_may_look_back_and_keep_what_was_promised(dev, tmp_path, capsys):
+    out = str(tmp_path / "rule.yaml")
+    words = ["calibrate", dev[1], "--policy", "layer", "--look-back", "confidence"]
+    assert main([*words, "--target-cost", "0.8", "--output", out]) == 0
+    printed = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
+    assert main(["sweep", dev[1], "--rule", out]) == 0
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "rule: " in line]
+    assert f" {float(printed['WER %']):.2f} " in line and "fixed layer + look-back" in line
+
+
+def test_looking_back_at_texts_of_a_search_is_refused(tmp_path, capsys):
+    record = save(make_record(decoding="CTC beam 50"), tmp_path / "beam.gz")
+    words = ["--policy", "entropy", "--look-back", "confidence", "--target-cost", "0.7"]
+    assert main(["calibrate", str(record), *words]) == 1
+    assert "repeats greedy texts" in capsys.readouterr().err

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from espnet_ee.bin.options import threshold
-from espnet_ee.errors import ConfigError
+from espnet_ee.bin.options import not_negative, threshold
+from espnet_ee.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from espnet_ee.replay import OperatingPoint
@@ -69,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", metavar="YAML", help="the rule file, for --rule")
     parser.add_argument("--diagram", metavar="PNG", help="reliability of a probability, per exit")
-    parser.add_argument("--seed", type=int, default=0, help="of boosting")
+    parser.add_argument("--seed", type=not_negative, default=0, help="of boosting")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -77,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     from espnet_ee.rules.applying import with_rule
 
     _check(args)
-    dev = _read(args.records)
+    dev, _ = _read(args.records)
     rule, scores = _rule_of(args, dev)
     dev = with_rule(dev, rule, scores, args.look_back)
     if args.diagram:
@@ -93,11 +94,35 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _read(paths: Sequence[str]) -> ScoredSet:
+def _read(paths: Sequence[str]) -> tuple[ScoredSet, set[tuple[str, str]]]:
+    """The sets as one, and its utterances by set and id.
+
+    Raises:
+        DataError: An utterance is given twice: it would count as two.
+    """
     from espnet_ee.records import read_record
     from espnet_ee.scored_set import pool, score_set
 
-    return pool([score_set(read_record(path)) for path in paths])
+    records = [read_record(path) for path in paths]
+    ids = [(r.header.set_name, u.utt_id) for r in records for u in r.utterances]
+    if len(set(ids)) < len(ids):
+        raise DataError("A record is given twice.", got=" ".join(paths), want="each set once")
+    return pool([score_set(record) for record in records]), set(ids)
+
+
+def _read_other(args: argparse.Namespace, dev: ScoredSet) -> ScoredSet:
+    """What a rule is fitted to: of the same model, and none of the utterances it is chosen on."""
+    from espnet_ee.scored_set import check_same_model
+
+    other, ids = _read(args.fit_on)
+    if ids & _read(args.records)[1]:
+        raise DataError(
+            "The rule would be fitted to what its threshold is chosen on.",
+            got=f"--fit-on {' '.join(args.fit_on)}",
+            want="other utterances than those of RECORD, or no --fit-on",
+        )
+    check_same_model([dev, other])
+    return other
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -110,6 +135,7 @@ def _check(args: argparse.Namespace) -> None:
         "--confidence goes with --max-excess-wer": args.confidence is not None
         and args.max_excess_wer is None,
         "--confidence does not look back": args.confidence is not None and args.look_back,
+        "--output is a folder": args.output and Path(args.output).is_dir(),
         "--fit-on goes with --gate or --map": args.fit_on and not (args.gate or args.map),
         "--confidence of a learned rule needs --fit-on": args.confidence is not None
         and (args.gate or args.map)
@@ -124,22 +150,16 @@ def _check(args: argparse.Namespace) -> None:
 
 def _rule_of(args: argparse.Namespace, dev: ScoredSet) -> tuple[Rule, Any]:
     """The rule, and its scores on the set that it may have been fitted to."""
-    from espnet_ee.record_format import GREEDY
     from espnet_ee.rules import AllOf, AnyOf, Single
-    from espnet_ee.rules.applying import check_scores
     from espnet_ee.rules.curves import fit_calibration
     from espnet_ee.rules.fitting import cross_scored, default_features, fit_gate
 
-    if args.look_back:
-        check_scores(dev, (args.look_back,))
-        if not dev.header.decoding.startswith(GREEDY):
-            raise ConfigError("Looking back repeats greedy texts.", got=dev.header.decoding)
     if args.all_of or args.any_of:
         conditions = tuple(map(_condition, args.all_of or args.any_of))
         return (AllOf if args.all_of else AnyOf)(conditions), None
     fit: Callable[[ScoredSet], Rule]
     if args.gate:
-        features = args.features or default_features(dev)
+        features = tuple(dict.fromkeys(args.features or default_features(dev)))
 
         def fit(part: ScoredSet) -> Rule:
             return fit_gate(part, args.gate, features, args.seed)
@@ -150,7 +170,7 @@ def _rule_of(args: argparse.Namespace, dev: ScoredSet) -> tuple[Rule, Any]:
     else:
         return Single(args.policy), None
     if args.fit_on:
-        return fit(_read(args.fit_on)), None
+        return fit(_read_other(args, dev)), None
     return fit(dev), cross_scored(dev, fit)
 
 

@@ -43,6 +43,14 @@ def amount(text: str) -> float:
     return value
 
 
+def not_negative(text: str) -> int:
+    """A whole number, 0 or more."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{value} is less than 0")
+    return value
+
+
 def threshold(text: str) -> float:
     """Any number, infinite ones included; NaN would never stop anything."""
     value = float(text)

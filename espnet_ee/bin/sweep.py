@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from espnet_ee.bin.options import not_negative
 from espnet_ee.data.kaldi import read_table
 from espnet_ee.errors import ConfigError, DataError
 from espnet_ee.records import Record, read_record
@@ -52,7 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", metavar="FILE", help="write there instead of the terminal")
     parser.add_argument("--figure", metavar="PNG", help="also draw WER against cost")
-    parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap intervals")
+    parser.add_argument(
+        "--seed", type=not_negative, default=0, help="seed of the bootstrap intervals"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -30,16 +30,21 @@ class RuledPolicy(ExitPolicy):
         self.name, self.unit = rule.name, rule.unit
         judges = {part.name: part for part in (*parts, *([look_back] if look_back else []))}
         self._judges = tuple(judges.values())
-        self.reads_posteriors = any(judge.reads_posteriors for judge in self._judges)
+        # Looking back repeats texts, which every exit's head has to say.
+        reading = any(judge.reads_posteriors for judge in self._judges)
+        self.reads_posteriors = reading or look_back is not None
         self.reads_history = any(judge.reads_history for judge in self._judges)
         self.reads_hidden = any(judge.reads_hidden for judge in self._judges)
         self.score_flops_per_posterior = sum(j.score_flops_per_posterior for j in self._judges)
-        self.score_flops_per_hidden = sum(j.score_flops_per_hidden for j in self._judges)
 
     def bind(self, resources: Resources) -> ExitPolicy:
         """With all its policies bound."""
         look_back = self.look_back.bind(resources) if self.look_back else None
         return RuledPolicy(self.rule, [part.bind(resources) for part in self.parts], look_back)
+
+    def score_flops(self, vocab_size: int, width: int) -> int:
+        """All that its policies take."""
+        return sum(judge.score_flops(vocab_size, width) for judge in self._judges)
 
     def parameters(self) -> dict[str, Any]:
         """The rule's numbers."""

@@ -35,6 +35,11 @@ class Rule(ABC):
     def needs(self) -> tuple[str, ...]:
         """The policies whose scores it reads."""
 
+    @property
+    def judges(self) -> int | None:
+        """How many exits it was made for, all but the last; None: any number."""
+        return None
+
     @abstractmethod
     def score(self, exit_index: int, scores: Scores) -> FloatArray:
         """``(U,)`` scores of one exit, from those of the policies it ``needs``."""

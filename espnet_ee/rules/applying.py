@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from espnet_ee.errors import ConfigError, DataError
-from espnet_ee.record_format import RecordedPolicy
+from espnet_ee.record_format import GREEDY, RecordedPolicy
 from espnet_ee.rules._base import Rule
 from espnet_ee.scored_set import LAYER, ScoredSet
 from espnet_ee.scoring import FloatArray, IntArray
@@ -43,14 +43,20 @@ def with_rule(
         rule: The rule.
         scores: ``(U, E)`` to use instead of its own, as of a cross-validation.
         look_back: A policy that is scored besides.
+
+    Raises:
+        ConfigError: The record lacks a policy, or its texts are not greedy and cannot be repeated.
     """
+    names = tuple(dict.fromkeys((*rule.needs, *([look_back] if look_back else []))))
+    check_scores(scored, names)
+    if look_back and not scored.header.decoding.startswith(GREEDY):
+        raise ConfigError("Looking back repeats greedy texts.", got=scored.header.decoding)
     own = rule_scores(scored, rule) if scores is None else scores
-    names = dict.fromkeys((*rule.needs, *([look_back] if look_back else [])))
     read = [scored.header.policies[name] for name in names if name != LAYER]
     recorded = RecordedPolicy(
         rule.unit,
         sum(policy.score_flops_per_posterior for policy in read),
-        any(policy.reads_posteriors for policy in read),
+        any(policy.reads_posteriors for policy in read) or look_back is not None,
         sum(policy.score_flops_per_frame for policy in read),
     )
     policies = {**scored.header.policies, rule.name: recorded}

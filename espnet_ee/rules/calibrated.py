@@ -40,6 +40,11 @@ class Calibrated(Rule):
         return f"{self.policy}, {self.method}"
 
     @property
+    def judges(self) -> int:
+        """One curve for each exit but the last."""
+        return len(self.curves)
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """The one policy."""
         return (self.policy,)
@@ -60,5 +65,10 @@ class Calibrated(Rule):
     @classmethod
     def of_fields(cls, fields: dict[str, Any]) -> Rule:
         """The reverse of ``fields``."""
-        curves = tuple((tuple(scores), tuple(values)) for scores, values in fields["curves"])
+        curves = tuple(
+            (tuple(map(float, scores)), tuple(map(float, values)))
+            for scores, values in fields["curves"]
+        )
+        if any(len(scores) != len(values) or not scores for scores, values in curves):
+            raise ValueError("a curve has as many scores as probabilities")
         return cls(fields["policy"], fields["method"], curves)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
@@ -9,7 +10,9 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from espnet_ee.errors import ConfigError
 from espnet_ee.rules._base import Rule, Scores
+from espnet_ee.scored_set import LAYER
 from espnet_ee.scoring import FloatArray
 
 
@@ -24,8 +27,8 @@ class Single(Rule):
 
     @property
     def name(self) -> str:
-        """The policy's."""
-        return self.policy
+        """The policy's; fixed exits that look back are not those that all is compared with."""
+        return f"fixed {LAYER}" if self.policy == LAYER else self.policy
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -65,6 +68,13 @@ class _Combination(Rule):
     word: ClassVar[str]
     unit = "over the thresholds"
 
+    def __post_init__(self) -> None:
+        if not self.conditions or not all(math.isfinite(limit) for _, limit in self.conditions):
+            raise ConfigError(
+                "A combination needs conditions with finite thresholds.",
+                got=", ".join(map(str, self.conditions)) or "none",
+            )
+
     @property
     def name(self) -> str:
         """For instance ``all of entropy>=-0.1, agreement>=0.98``."""
@@ -82,7 +92,9 @@ class _Combination(Rule):
     @classmethod
     def of_fields(cls, fields: dict[str, Any]) -> Rule:
         """The reverse of ``fields``."""
-        return cls(tuple(Condition(policy, limit) for policy, limit in fields["conditions"]))
+        return cls(
+            tuple(Condition(str(name), float(limit)) for name, limit in fields["conditions"])
+        )
 
     def _joined(self, scores: Scores, join: Callable[[Any, Any], Any]) -> FloatArray:
         over = [scores[policy] - threshold for policy, threshold in self.conditions]

@@ -47,6 +47,12 @@ class ChosenRule:
         Raises:
             ConfigError: The rule was chosen for another checkpoint or other exits.
         """
+        if self.rule.judges not in (None, len(exits) - 1):
+            raise ConfigError(
+                "the rule was made for another number of exits.",
+                got=f"a model with {len(exits)}",
+                want=f"one with {(self.rule.judges or 0) + 1}",
+            )
         if self.exits not in (None, tuple(exits)):
             raise ConfigError(
                 "the rule was chosen for other exits.",
@@ -100,7 +106,7 @@ def read_rule(path: str | Path) -> ChosenRule:
     return ChosenRule(
         _rule_of(content, path),
         _threshold_of(content, path),
-        content.get("look_back"),
+        _name_of(content, path),
         _exits_of(content, path),
         content.get("checkpoint_sha256"),
         content.get("chosen") or {},
@@ -130,7 +136,7 @@ def _rule_of(content: Mapping[str, Any], path: str | Path) -> Rule:
     try:
         fields = dict(numbers or {})
         return KINDS[fields.pop("kind")].of_fields(fields)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, ConfigError) as error:
         raise ConfigError(
             f"{path} holds a damaged rule.", got=f"{type(error).__name__}: {error}"
         ) from error
@@ -138,9 +144,20 @@ def _rule_of(content: Mapping[str, Any], path: str | Path) -> Rule:
 
 def _threshold_of(content: Mapping[str, Any], path: str | Path) -> float:
     value = content.get("threshold")
-    if type(value) not in (int, float) or math.isnan(float(str(value))):
+    try:
+        number = math.nan if isinstance(value, bool) else float(str(value))  # YAML: 1e-3 is a text
+    except ValueError:
+        number = math.nan
+    if math.isnan(number):
         raise ConfigError(f"{path} has no threshold.", got=repr(value), want="a number")
-    return float(str(value))
+    return number
+
+
+def _name_of(content: Mapping[str, Any], path: str | Path) -> str | None:
+    name = content.get("look_back")
+    if name is not None and not isinstance(name, str):
+        raise ConfigError(f"{path}: its look_back is no policy.", got=repr(name))
+    return name
 
 
 def _exits_of(content: Mapping[str, Any], path: str | Path) -> tuple[int, ...] | None:

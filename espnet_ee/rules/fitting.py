@@ -71,7 +71,10 @@ def cross_scored(scored: ScoredSet, fit: Callable[[ScoredSet], Rule]) -> FloatAr
     groups = _groups(scored)
     folds = min(FOLDS, len(np.unique(groups)))
     if folds < 2:
-        raise DataError(f"Set {scored.header.set_name} has one utterance: nothing to learn from.")
+        raise DataError(
+            f"Set {scored.header.set_name} has one speaker: none is left to choose a threshold on.",
+            fix="--fit-on RECORD of other speakers",
+        )
     scores = np.empty(scored.words.errors.shape)
     for train, held_out in GroupKFold(folds).split(scores, groups=groups):
         scores[held_out] = rule_scores(scored.take(held_out), fit(scored.take(train)))

@@ -55,6 +55,11 @@ class _Gate(Rule):
     target: str
 
     @property
+    def judges(self) -> int:
+        """Those it learned from."""
+        return self.exits
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """All its policies."""
         return self.policies
@@ -105,7 +110,12 @@ class LinearGate(_Gate):
     @classmethod
     def of_fields(cls, fields: dict[str, Any]) -> Rule:
         """The reverse of ``fields``."""
-        return cls(**{key: _tuples(value) for key, value in fields.items()})
+        gate = cls(
+            **_common(fields), weights=_floats(fields["weights"]), bias=float(fields["bias"])
+        )
+        if len(gate.weights) != len(gate.policies) + gate.exits:
+            raise ValueError("a gate has a weight for each policy and exit")
+        return gate
 
 
 class Tree(NamedTuple):
@@ -156,9 +166,33 @@ class TreeGate(_Gate):
     @classmethod
     def of_fields(cls, fields: dict[str, Any]) -> Rule:
         """The reverse of ``fields``."""
-        known = {key: _tuples(value) for key, value in fields.items() if key != "trees"}
-        return cls(**known, trees=tuple(Tree(*map(_tuples, tree)) for tree in fields["trees"]))
+        trees = tuple(_tree(tree) for tree in fields["trees"])
+        return cls(**_common(fields), base=float(fields["base"]), trees=trees)
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+def _common(fields: dict[str, Any]) -> dict[str, Any]:
+    """What all gates have, checked: people may edit the file."""
+    policies, fill = tuple(map(str, fields["policies"])), _floats(fields["fill"])
+    if isinstance(fields["policies"], str) or len(policies) != len(fill):
+        raise ValueError("a gate has a list of policies and as many fills")
+    known = {"policies": policies, "fill": fill, "exits": int(fields["exits"])}
+    return {**known, "target": str(fields["target"])}
+
+
+def _floats(values: Any) -> tuple[float, ...]:
+    return tuple(map(float, values))
+
+
+def _tree(parts: Any) -> Tree:
+    features, thresholds, left, right, values = parts
+    tree = Tree(
+        tuple(map(int, features)),
+        _floats(thresholds),
+        tuple(map(int, left)),
+        tuple(map(int, right)),
+        _floats(values),
+    )
+    inner = [node for node, feature in enumerate(tree.features) if feature >= 0]
+    if any(min(tree.left[node], tree.right[node]) <= node for node in inner):
+        raise ValueError("a node's children come behind it")
+    return tree

@@ -71,6 +71,8 @@ def control_risk(
             got=f"excess {limit:g}, confidence {confidence:g}",
             want="both above 0 and below 1",
         )
+    if np.isposinf(scores[:, :-1]).any():
+        raise ConfigError("A score of infinity stops at any threshold: nothing can be promised.")
     # Every threshold is tested in turn; as the path is fixed by nothing but their order, the first
     # failure ends it and no correction for their number is due.
     reached = _reached(scores)

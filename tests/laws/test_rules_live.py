@@ -32,8 +32,9 @@ RULES = {
     "linear gate": LinearGate(NEEDS, FILL, EXITS, "good", (0.7, 0.5, 0.2, 1.0, -0.3, 0.1), 0.4),
     "tree gate": TreeGate(NEEDS, FILL, EXITS, "excess", 0.2, (STUMP, STUMP)),
     "layer": Single("layer"),
+    "clusters": AllOf((Condition("clusters", -1.6), Condition("cosine", -1.0))),
 }
-BACKS = {"none": None, "entropy": "entropy", "brevity": "brevity"}
+BACKS = {"none": None, "entropy": "entropy", "brevity": "brevity", "cosine": "cosine"}
 
 
 @pytest.fixture(scope="module")

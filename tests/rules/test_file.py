@@ -64,6 +64,10 @@ def test_another_model_is_refused():
         (f"{HEAD}threshold: 1\nrule: {{kind: magic}}\n", "damaged rule"),
         (f"{HEAD}threshold: 1\nrule: {{kind: all_of}}\n", "damaged rule"),
         (f"{HEAD}threshold: 1\nrule: 3\n", "damaged rule"),
+        (f"{HEAD}threshold: 1\nrule: {{kind: all_of, conditions: []}}\n", "damaged rule"),
+        (f"{HEAD}threshold: 1\nrule: {{kind: all_of, conditions: [[a, .nan]]}}\n", "damaged rule"),
+        (f"{HEAD}threshold: 1\nrule: {{kind: all_of, conditions: [[a, x]]}}\n", "damaged rule"),
+        (f"{HEAD}threshold: 1\npolicy: a\nlook_back: [b]\n", "look_back is no policy"),
         (f"{HEAD}threshold: 1\npolicy: entropy\nexits: 2, 4\n", "no list of layers"),
     ],
 )
@@ -73,3 +77,52 @@ def test_a_bad_file_is_refused(text, words, tmp_path):
         path.write_text(text)
     with pytest.raises(ConfigError, match=words):
         read_rule(path)
+
+
+def test_numbers_with_exponents_come_back(tmp_path):
+    """YAML takes 1e-05, as JSON writes it, for a text."""
+    path = tmp_path / "rule.yaml"
+    chosen = ChosenRule(AllOf((Condition("a", 1e-5), Condition("b", -2e-16))), 1e-7)
+    write_rule(path, chosen)
+    assert read_rule(path) == chosen
+    path.write_text(f"{HEAD}policy: entropy\nthreshold: 1e-3\n")
+    assert read_rule(path).threshold == 1e-3
+
+
+def test_a_rule_of_another_number_of_exits_is_refused_whatever_its_file_says(learnable):
+    rules_of_three = [fit_gate(learnable, "logistic", ("p",))]
+    rules_of_three.append(Calibrated("p", "sigmoid", (((0.0,), (1.0,)),) * 2))
+    for rule in rules_of_three:
+        ChosenRule(rule, 0.5).check_model("aa", (2, 4, 6))
+        with pytest.raises(ConfigError, match="another number of exits"):
+            ChosenRule(rule, 0.5).check_model("aa", (2, 4, 6, 8))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"weights": [1.0]},
+        {"policies": "p"},
+        {"fill": []},
+        {"exits": "two"},
+    ],
+)
+def test_a_gate_that_was_edited_wrongly_is_damaged(change, learnable, tmp_path):
+    import json
+
+    rule = fit_gate(learnable, "logistic", ("p", "noise"))
+    fields = {"kind": rule.kind, **rule.fields(), **change}
+    (tmp_path / "rule.yaml").write_text(f"{HEAD}threshold: 1\nrule: {json.dumps(fields)}\n")
+    with pytest.raises(ConfigError, match="damaged rule"):
+        read_rule(tmp_path / "rule.yaml")
+
+
+def test_a_tree_that_goes_round_in_circles_is_damaged(learnable, tmp_path):
+    import json
+
+    rule = fit_gate(learnable, "boosting", ("p", "noise"))
+    fields = {"kind": rule.kind, **rule.fields()}
+    fields["trees"] = [[[0, -1], [0.5, 0.0], [0, 0], [0, 0], [0.0, 1.0]]]
+    (tmp_path / "rule.yaml").write_text(f"{HEAD}threshold: 1\nrule: {json.dumps(fields)}\n")
+    with pytest.raises(ConfigError, match="damaged rule"):
+        read_rule(tmp_path / "rule.yaml")

@@ -149,7 +149,7 @@ def test_a_rule_pays_for_all_that_it_reads(learnable):
         (lambda s: fit_gate(s, "logistic", []), ConfigError, "no policy"),
         (lambda s: fit_calibration(s, "noise", "temperature"), ConfigError, "are probabilities"),
         (lambda s: fit_calibration(s, "p", "magic"), ConfigError, "isotonic"),
-        (lambda s: cross_scored(s.take(np.array([0])), None), DataError, "one utterance"),
+        (lambda s: cross_scored(s.take(np.array([0])), None), DataError, "one speaker"),
         (
             lambda s: fit_gate(s.take(np.array([0, 0])), "logistic", FEATURES),
             DataError,
