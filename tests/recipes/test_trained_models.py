@@ -14,6 +14,7 @@ import torch
 import yaml
 from law_tools import thresholds_between, truncated
 
+from espnet_ee.baselines import fixed_exits
 from espnet_ee.data.audio import read_audio
 from espnet_ee.data.cutting import CutOptions
 from espnet_ee.data.kaldi import read_table
@@ -171,7 +172,15 @@ def loud_sec(wave):
     return loud[0] / 100, loud[-1] / 100
 
 
+def skip_unless_it_knows_words(trained):
+    """What is said of the times of words says nothing of a model that knows none."""
+    wer = fixed_exits(score_set(trained.record))[-1].wer
+    if wer > 0.5:
+        pytest.skip(f"a model trained for a moment: {100 * wer:.0f} % WER")
+
+
 def test_words_are_spoken_when_their_times_say(trained):
+    skip_unless_it_knows_words(trained)
     first, last = [], []
     for wave, result in zip(
         trained.waves, trained.asr(trained.waves, timestamps=True), strict=True
@@ -189,6 +198,7 @@ def test_words_are_spoken_when_their_times_say(trained):
 def test_utterances_in_a_row_are_recognised_once_each(trained, request):
     if "mini_ee" in request.node.name:
         pytest.skip("the demo's model, trained on single commands, hears words in pauses")
+    skip_unless_it_knows_words(trained)
     alone = " ".join(result.text for result in trained.asr(trained.waves))
     found = trained.asr.transcribe(np.concatenate(trained.waves), CutOptions(8.0, 2.0, 2.0))
     assert len(found.pieces) > 4
