@@ -193,7 +193,8 @@ def _gap_lines(test: ScoredSet, rows: Sequence[_Row]) -> list[str]:
 
 def _best_of_ours(rows: Sequence[_Row]) -> _Row | None:
     """By WER where thresholds were chosen, averaged over all costs."""
-    found = [(sum(p.wer for p in row.chosen if p), row) for row in rows if row.ours]
+    # Rounded, so that equal numbers of errors are equal however they were added up.
+    found = [(round(sum(p.wer for p in row.chosen if p), 9), row) for row in rows if row.ours]
     found = [(wer, row) for wer, row in found if None not in row.chosen]
     return min(found, key=lambda pair: pair[0])[1] if found else None
 
