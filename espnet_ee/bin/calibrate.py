@@ -6,16 +6,23 @@ import argparse
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from espnet_ee.baselines import fixed_exits
 from espnet_ee.bin.options import not_negative, threshold
 from espnet_ee.errors import ConfigError, DataError
+from espnet_ee.records import read_record
+from espnet_ee.replay import OperatingPoint, replay
+from espnet_ee.report.reliability import draw_reliability
+from espnet_ee.rules import AllOf, AnyOf, Condition, Rule, Single, selection
+from espnet_ee.rules.applying import with_rule
+from espnet_ee.rules.curves import METHODS, fit_calibration
+from espnet_ee.rules.file import ChosenRule, write_rule
+from espnet_ee.rules.fitting import GATES, cross_scored, default_features, fit_gate
+from espnet_ee.scored_set import ScoredSet, check_same_model, pool, score_set
+from espnet_ee.scoring import FloatArray
 
-if TYPE_CHECKING:
-    from espnet_ee.replay import OperatingPoint
-    from espnet_ee.rules import Rule
-    from espnet_ee.scored_set import ScoredSet
-
+Ids = set[tuple[str, str]]  # of utterances: set and id
 _TARGETS = ("target_cost", "max_wer", "max_excess_wer", "threshold")
 
 
@@ -28,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     rule.add_argument("--policy", metavar="NAME", help="one policy of the records")
     rule.add_argument(
         "--gate",
-        choices=("logistic", "boosting", "excess"),
+        choices=GATES,
         help="learn from policies whether an exit is as good as the last, or its excess errors",
     )
     rule.add_argument("--all-of", nargs="+", metavar="NAME>=X", help="stop where all hold")
@@ -42,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--features", nargs="+", metavar="NAME", help="what --gate reads")
     parser.add_argument(
         "--map",
-        choices=("isotonic", "sigmoid", "temperature"),
+        choices=METHODS,
         help="of --policy: to the probability of being as good as the last exit",
     )
     target = parser.add_mutually_exclusive_group()
@@ -75,14 +82,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Choose, print what was chosen, and write it if asked."""
-    from espnet_ee.rules.applying import with_rule
-
     _check(args)
-    dev, _ = _read(args.records)
-    rule, scores = _rule_of(args, dev)
+    dev, ids = _read(args.records)
+    rule, scores = _rule_of(args, dev, ids)
     dev = with_rule(dev, rule, scores, args.look_back)
     if args.diagram:
-        _draw(args, dev, rule)
+        draw_reliability(dev, rule.name, args.diagram)
     if not any(getattr(args, name) is not None for name in _TARGETS):
         return 0
     point, aim = _choose(args, dev, rule.name)
@@ -94,15 +99,12 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _read(paths: Sequence[str]) -> tuple[ScoredSet, set[tuple[str, str]]]:
+def _read(paths: Sequence[str]) -> tuple[ScoredSet, Ids]:
     """The sets as one, and its utterances by set and id.
 
     Raises:
         DataError: An utterance is given twice: it would count as two.
     """
-    from espnet_ee.records import read_record
-    from espnet_ee.scored_set import pool, score_set
-
     records = [read_record(path) for path in paths]
     ids = [(r.header.set_name, u.utt_id) for r in records for u in r.utterances]
     if len(set(ids)) < len(ids):
@@ -110,12 +112,10 @@ def _read(paths: Sequence[str]) -> tuple[ScoredSet, set[tuple[str, str]]]:
     return pool([score_set(record) for record in records]), set(ids)
 
 
-def _read_other(args: argparse.Namespace, dev: ScoredSet) -> ScoredSet:
+def _read_other(args: argparse.Namespace, dev: ScoredSet, chosen_on: Ids) -> ScoredSet:
     """What a rule is fitted to: of the same model, and none of the utterances it is chosen on."""
-    from espnet_ee.scored_set import check_same_model
-
     other, ids = _read(args.fit_on)
-    if ids & _read(args.records)[1]:
+    if ids & chosen_on:
         raise DataError(
             "The rule would be fitted to what its threshold is chosen on.",
             got=f"--fit-on {' '.join(args.fit_on)}",
@@ -148,12 +148,8 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError("These options do not fit.", got="; ".join(wrong))
 
 
-def _rule_of(args: argparse.Namespace, dev: ScoredSet) -> tuple[Rule, Any]:
+def _rule_of(args: argparse.Namespace, dev: ScoredSet, ids: Ids) -> tuple[Rule, FloatArray | None]:
     """The rule, and its scores on the set that it may have been fitted to."""
-    from espnet_ee.rules import AllOf, AnyOf, Single
-    from espnet_ee.rules.curves import fit_calibration
-    from espnet_ee.rules.fitting import cross_scored, default_features, fit_gate
-
     if args.all_of or args.any_of:
         conditions = tuple(map(_condition, args.all_of or args.any_of))
         return (AllOf if args.all_of else AnyOf)(conditions), None
@@ -170,17 +166,17 @@ def _rule_of(args: argparse.Namespace, dev: ScoredSet) -> tuple[Rule, Any]:
     else:
         return Single(args.policy), None
     if args.fit_on:
-        return fit(_read_other(args, dev)), None
+        return fit(_read_other(args, dev, ids)), None
     return fit(dev), cross_scored(dev, fit)
 
 
-def _condition(text: str) -> Any:
-    from espnet_ee.rules import Condition
-
+def _condition(text: str) -> Condition:
     parts = re.fullmatch(r"(\w+)>=(.+)", text)
     try:
-        return Condition(parts[1], float(parts[2]))  # type: ignore[index]
-    except (TypeError, ValueError) as error:
+        if parts is None:
+            raise ValueError(text)
+        return Condition(parts[1], float(parts[2]))
+    except ValueError as error:
         raise ConfigError(
             "A condition is not as expected.", got=text, want="'NAME>=X', e.g. 'entropy>=-0.1'"
         ) from error
@@ -188,9 +184,6 @@ def _condition(text: str) -> Any:
 
 def _choose(args: argparse.Namespace, dev: ScoredSet, name: str) -> tuple[OperatingPoint, str]:
     """The setting, and what for in words."""
-    from espnet_ee.replay import replay
-    from espnet_ee.rules import selection
-
     if args.target_cost is not None:
         point = selection.within_cost(dev, name, args.target_cost, args.look_back)
         return point, f"{100 * args.target_cost:g} % of the last exit's cost"
@@ -214,9 +207,6 @@ def _described(
     args: argparse.Namespace, dev: ScoredSet, point: OperatingPoint, aim: str
 ) -> dict[str, Any]:
     """What people want to know; also kept in the file."""
-    from espnet_ee.baselines import fixed_exits
-    from espnet_ee.rules.selection import cost_share
-
     learned = "of rules fitted to the other speakers"
     if args.fit_on:
         learned = f"of a rule fitted to {', '.join(args.fit_on)}"
@@ -229,7 +219,7 @@ def _described(
         "scores": learned if args.gate or args.map else "as recorded",
         "WER %": round(100 * point.wer, 2),
         "WER % of the last exit": round(100 * fixed_exits(dev)[-1].wer, 2),
-        "cost % of the last exit's": round(100 * cost_share(dev, point), 1),
+        "cost % of the last exit's": round(100 * selection.cost_share(dev, point), 1),
         "mean layer": round(point.mean_layer, 2),
     }
 
@@ -241,14 +231,6 @@ def _write(
     point: OperatingPoint,
     lines: dict[str, Any],
 ) -> None:
-    from espnet_ee.rules.file import ChosenRule, write_rule
-
     known = {key: value for key, value in lines.items() if key not in ("rule", "threshold")}
     model = dev.header.exits, dev.header.checkpoint_sha256
     write_rule(args.output, ChosenRule(rule, point.threshold, args.look_back, *model, known))
-
-
-def _draw(args: argparse.Namespace, dev: ScoredSet, rule: Rule) -> None:
-    from espnet_ee.report.reliability import draw_reliability
-
-    draw_reliability(dev, rule.name, args.diagram)

@@ -6,8 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from espnet_ee.bandit import ThresholdBandit, price_for
 from espnet_ee.baselines import fixed_exits, mix_hull, mix_wer, safe_oracle
 from espnet_ee.errors import ConfigError, EspnetEEError
@@ -80,7 +78,7 @@ def equal_cost_lines(dev: ScoredSet, test: ScoredSet, seed: int) -> list[str]:
     if judge:  # which all of them pay for too
         for stopping, known in (*gates, (Single("entropy"), None)):
             dev = with_rule(dev, stopping, known, judge)
-            test = with_rule(test, stopping, look_back=judge)
+            test = with_rule(test, stopping, test.scores[stopping.name], judge)
             rows.append(_row(dev, test, stopping.name, judge))
     lines = [*_table(test, rows, seed), "", *_gap_lines(test, rows)]
     return [*lines, "", why_not] if why_not else lines
@@ -125,12 +123,11 @@ def _bandit_row(dev: ScoredSet, test: ScoredSet) -> _Row:
     last = fixed_exits(dev)[-1].gflops_per_second
 
     def played(scored: ScoredSet, price: float) -> OperatingPoint:
-        order = np.arange(len(scored.seconds))
         bandit = ThresholdBandit(dev, _BANDIT_ON, price)
-        picks = replay_stream(scored, _BANDIT_ON, bandit, order.tolist()).picks
+        picks = replay_stream(scored, _BANDIT_ON, bandit, range(len(scored.seconds))).picks
         return operating_point(scored, picks, _BANDIT_ON)
 
-    order = np.arange(len(dev.seconds)).tolist()
+    order = range(len(dev.seconds))
     prices = [price_for(dev, _BANDIT_ON, share * last, order=order) for share in SHARES]
     chosen = tuple(played(dev, price) for price in prices)
     return _Row(BANDIT, None, chosen, tuple(played(test, price) for price in prices))
