@@ -1,10 +1,10 @@
-"""Bootstrap intervals of error rates, resampling speakers. P points, U utterances."""
+"""Bootstrap intervals, resampling speakers. K columns, N units drawn, P points, U utterances."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -13,10 +13,31 @@ from espnet_ee.scoring import FloatArray, IntArray
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 
+_BLOCK = 2**22  # numbers drawn at once: some tens of MB
+
+
+@dataclass(frozen=True)
+class Units:
+    """What is drawn whole: a speaker with all utterances, or one utterance for want of speakers.
+
+    Attributes:
+        numbers: Unit of each utterance from 0, ``(U,)``.
+        name: ``speakers`` or ``utterances``.
+        count: How many units there are.
+    """
+
+    numbers: IntArray
+    name: str
+    count: int
+
+    def sums(self, columns: Sequence[FloatArray] | FloatArray) -> FloatArray:
+        """Add up each column ``(U,)`` of ``K`` over the utterances of each unit, ``(K, N)``."""
+        return np.stack([np.bincount(self.numbers, row, self.count) for row in columns])
+
 
 @dataclass(frozen=True)
 class Intervals:
-    """95 % intervals of ``P`` error rates.
+    """95 % intervals of ``P`` figures.
 
     Attributes:
         low: Lower ends, ``(P,)``.
@@ -34,7 +55,17 @@ class Intervals:
     def method(self) -> str:
         """Say in one sentence how the intervals were made."""
         reason = "" if self.unit == "speakers" else ", as fewer than 2 speakers are known"
-        return f"bootstrap over {self.units} {self.unit}{reason}"
+        return f"bootstrap with expanded percentiles over {self.units} {self.unit}{reason}"
+
+
+def units_of(speakers: Sequence[str | None]) -> Units:
+    """Speakers, whose utterances share their difficulty; utterances if any has none or all one."""
+    names = sorted({speaker for speaker in speakers if speaker is not None})
+    if len(names) < 2 or None in speakers:
+        return Units(np.arange(len(speakers), dtype=np.int64), "utterances", len(speakers))
+    number = {name: index for index, name in enumerate(names)}
+    known = [number[speaker] for speaker in speakers if speaker is not None]
+    return Units(np.array(known, dtype=np.int64), "speakers", len(names))
 
 
 def error_rate_intervals(
@@ -43,11 +74,7 @@ def error_rate_intervals(
     speakers: Sequence[str | None],
     seed: int = 0,
 ) -> Intervals:
-    """Return percentile bootstrap intervals of errors over lengths.
-
-    Utterances of one speaker share their difficulty, so speakers are drawn whole. If fewer
-    than 2 speakers are known, or some utterance has none, utterances are drawn instead;
-    ``Intervals.method`` says so. All points share the draws.
+    """Return bootstrap intervals of errors over lengths; all points share the draws.
 
     Args:
         errors: ``(P, U)`` errors of each point.
@@ -58,49 +85,68 @@ def error_rate_intervals(
     Source: Bisani and Ney, "Bootstrap estimates for confidence intervals in ASR
     performance evaluation", ICASSP 2004.
     """
-    groups, unit = _groups(speakers)
-    size = int(groups.max()) + 1
-    grouped = np.stack(
-        [np.bincount(groups, row, minlength=size).astype(np.float64) for row in (*errors, lengths)]
-    )
-    if size == 1:  # one utterance: nothing to draw from
-        rates = grouped[:-1, 0] / grouped[-1, 0]
-        return Intervals(rates, rates, unit, size)
-    low, high = _percentiles(grouped, seed)
-    return Intervals(low, high, unit, size)
+    columns = np.stack([*errors, lengths])
+    return bootstrap_intervals(columns, ratio_to_last, units_of(speakers), seed)
 
 
-def _groups(speakers: Sequence[str | None]) -> tuple[IntArray, str]:
-    names = sorted({speaker for speaker in speakers if speaker is not None})
-    if len(names) < 2 or None in speakers:
-        return np.arange(len(speakers), dtype=np.int64), "utterances"
-    number = {name: index for index, name in enumerate(names)}
-    known = [number[speaker] for speaker in speakers if speaker is not None]
-    return np.array(known, dtype=np.int64), "speakers"
+def ratio_to_last(sums: FloatArray) -> FloatArray:
+    """All rows but the last over the last, ``(K - 1, ...)``; a draw may hold no reference word."""
+    ratios: FloatArray = sums[:-1] / np.maximum(sums[-1], 1.0)
+    return ratios
 
 
-def _percentiles(grouped: FloatArray, seed: int) -> tuple[FloatArray, FloatArray]:
-    """Bootstrap the rates ``grouped[:-1] / grouped[-1]``, columns being the units drawn."""
-    from scipy.stats import bootstrap  # a second that --help need not pay
+def bootstrap_intervals(
+    columns: Sequence[FloatArray] | FloatArray,
+    statistic: Callable[[FloatArray], FloatArray],
+    units: Units,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Intervals:
+    """Return expanded percentile intervals of figures that depend on sums over utterances.
 
-    size = grouped.shape[1]
+    Plain percentiles are too narrow where few units are drawn. Their level is raised here so that
+    the interval of a mean of normal values becomes as wide as Student's.
 
-    def rates_of(drawn: IntArray, axis: int = -1) -> Any:
-        # drawn: (..., R, size) unit indices; how often each unit was drawn gives all sums
-        rows = drawn.reshape(-1, size)
-        offsets = np.arange(len(rows))[:, None] * size
-        times = np.bincount((rows + offsets).ravel(), minlength=len(rows) * size)
-        sums = grouped @ times.reshape(-1, size).T.astype(float)  # (P + 1, R)
-        rates = sums[:-1] / np.maximum(sums[-1], 1.0)  # a draw may hold no reference word
-        return rates.reshape(-1, *drawn.shape[:-1])
+    Args:
+        columns: ``K`` columns ``(U,)``.
+        statistic: From ``K`` sums of each draw, ``(K, R)``, to the figures, ``(P, R)``. Draws in
+            which a figure is NaN do not count for it.
+        units: What is drawn, with replacement, as many as there are.
+        seed: Of the draws.
+        resamples: How many draws.
 
-    interval = bootstrap(
-        (np.arange(size),),
-        rates_of,
-        n_resamples=RESAMPLES,
-        confidence_level=CONFIDENCE,
-        method="percentile",
-        vectorized=True,
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return np.asarray(interval.low), np.asarray(interval.high)
+    Source: Hesterberg, "What Teachers Should Know About the Bootstrap", arXiv:1411.5279.
+    """
+    grouped = units.sums(columns)
+    if units.count == 1:  # nothing to draw from
+        only = statistic(grouped)[:, 0]
+        return Intervals(only, only, units.name, units.count)
+    figures = statistic(_drawn_sums(grouped, np.random.default_rng(seed), resamples))
+    tail = expanded_tail(units.count)
+    low, high = np.nanquantile(figures, [tail, 1.0 - tail], axis=1)
+    return Intervals(low, high, units.name, units.count)
+
+
+def _drawn_sums(grouped: FloatArray, rng: np.random.Generator, resamples: int) -> FloatArray:
+    """Sums over the units of each draw, ``(K, R)``, from those of each unit, ``(K, N)``."""
+    count, parts = grouped.shape[1], []
+    for size in block_sizes(resamples, count):
+        drawn = rng.integers(0, count, (size, count)) + np.arange(size)[:, None] * count
+        times = np.bincount(drawn.ravel(), minlength=drawn.size).reshape(drawn.shape)
+        parts.append(grouped @ times.T.astype(np.float64))
+    return np.concatenate(parts, axis=1)
+
+
+def block_sizes(resamples: int, count: int) -> Iterator[int]:
+    """Split draws of ``count`` numbers into blocks that fit into memory."""
+    most = max(_BLOCK // count, 1)
+    for start in range(0, resamples, most):
+        yield min(most, resamples - start)
+
+
+def expanded_tail(count: int, confidence: float = CONFIDENCE) -> float:
+    """Share below the lower end, and above the upper, for ``count`` units, 2 or more."""
+    from scipy.special import ndtr, stdtrit
+
+    reach = math.sqrt(count / (count - 1)) * stdtrit(count - 1, (1.0 + confidence) / 2.0)
+    return float(ndtr(-reach))

@@ -180,7 +180,7 @@ def test_a_single_exit_has_no_policies(tmp_path):
 def test_the_text_says_when_speakers_are_unknown(tmp_path):
     record = table_record([["a", "b"], ["b", "b"]], ["a", "b"])
     save(record, tmp_path / "e" / "decode" / "test" / "record.jsonl.gz")
-    assert "bootstrap over 2 utterances, as fewer than 2 speakers are known" in text_of(
+    assert "percentiles over 2 utterances, as fewer than 2 speakers are known" in text_of(
         tmp_path / "e"
     )
 
@@ -267,7 +267,7 @@ def test_sweep_prints_fixed_exits_policies_and_oracle(record, capsys):
     counts = {name: len(re.findall(rf"^test +{name} ", printed, re.M)) for name in
               ("layer", "entropy", "confidence", "safe oracle")}  # fmt: skip
     assert counts == {"layer": 3, "entropy": 5, "confidence": 5, "safe oracle": 1}
-    assert "bootstrap over 5 speakers" in printed and "overthinking" in printed
+    assert "percentiles over 5 speakers" in printed and "overthinking" in printed
 
 
 def test_csv_and_json_agree(record, tmp_path):
@@ -294,7 +294,7 @@ def test_given_references_and_speakers_are_used(record, tmp_path, capsys):
     (tmp_path / "utt2spk").write_text("".join(f"{u.utt_id} {u.utt_id}\n" for u in utterances))
     run(sweep, record, "--ref", tmp_path / "text", "--utt2spk", tmp_path / "utt2spk")
     printed = capsys.readouterr().out
-    assert "bootstrap over 40 speakers" in printed
+    assert "percentiles over 40 speakers" in printed
     assert re.search(r"^test +layer +6 +0\.00 ", printed, re.M)
 
 

@@ -1,9 +1,18 @@
 """Intervals: they hold the estimate, repeat with the seed and say what was resampled."""
 
+import math
+
 import numpy as np
 import pytest
+from scipy import stats
 
-from espnet_ee.statistics import RESAMPLES, error_rate_intervals
+from espnet_ee import statistics
+from espnet_ee.statistics import (
+    RESAMPLES,
+    bootstrap_intervals,
+    error_rate_intervals,
+    units_of,
+)
 
 
 @pytest.fixture
@@ -40,18 +49,46 @@ def test_each_point_is_as_if_alone(counts):
     )
 
 
-def test_it_is_the_plain_percentile_bootstrap_over_speakers(counts):
+@pytest.mark.parametrize("speakers", [5, 20])
+def test_it_is_the_bootstrap_over_speakers_with_expanded_percentiles(counts, speakers):
     errors, lengths = counts
-    ids = np.arange(200) % 20
-    error_sums = np.array([errors[0][ids == s].sum() for s in range(20)])
-    length_sums = np.array([lengths[ids == s].sum() for s in range(20)])
-    drawn = np.random.default_rng(5).integers(0, 20, (RESAMPLES, 20))
+    ids = np.arange(200) % speakers
+    error_sums = np.array([errors[0][ids == s].sum() for s in range(speakers)])
+    length_sums = np.array([lengths[ids == s].sum() for s in range(speakers)])
+    drawn = np.random.default_rng(5).integers(0, speakers, (RESAMPLES, speakers))
     rates = error_sums[drawn].sum(axis=1) / length_sums[drawn].sum(axis=1)
     # Two-digit names: alphabetical order is numerical order.
     result = error_rate_intervals(errors, lengths, [f"s{number:02d}" for number in ids], seed=5)
-    low, high = np.quantile(rates, [0.025, 0.975])
-    assert result.low[0] == pytest.approx(low, rel=0.05)
-    assert result.high[0] == pytest.approx(high, rel=0.05)
+    reach = math.sqrt(speakers / (speakers - 1)) * stats.t.ppf(0.975, speakers - 1)
+    low, high = np.quantile(rates, [stats.norm.cdf(-reach), stats.norm.cdf(reach)])
+    assert (result.low[0], result.high[0]) == pytest.approx((low, high))
+
+
+def test_the_interval_of_a_normal_mean_is_as_wide_as_students():
+    count = 12
+    values = np.random.default_rng(1).normal(size=count)
+    found = bootstrap_intervals(
+        [values], lambda sums: sums / count, units_of([None] * count), resamples=200_000
+    )
+    student = 2 * stats.t.ppf(0.975, count - 1) * values.std(ddof=1) / math.sqrt(count)
+    assert found.high[0] - found.low[0] == pytest.approx(student, rel=0.03)
+
+
+def test_draws_in_blocks_are_the_same_draws(counts, monkeypatch):
+    whole = error_rate_intervals(*counts, names(20))
+    monkeypatch.setattr(statistics, "_BLOCK", 20 * 300)
+    parts = error_rate_intervals(*counts, names(20))
+    assert (whole.low == parts.low).all() and (whole.high == parts.high).all()
+
+
+def test_draws_without_a_figure_do_not_count():
+    units = units_of([None] * 6)
+
+    def seldom_known(sums):
+        return np.where(sums < 6.0, np.nan, sums)
+
+    found = bootstrap_intervals([np.arange(6.0)], seldom_known, units)
+    assert found.low[0] >= 6.0 and found.high[0] > found.low[0]
 
 
 def test_speakers_that_differ_widen_the_interval():
@@ -64,8 +101,13 @@ def test_speakers_that_differ_widen_the_interval():
 
 
 def test_the_method_says_what_was_resampled(counts):
-    assert error_rate_intervals(*counts, names(20)).method == "bootstrap over 20 speakers"
-    expected = "bootstrap over 200 utterances, as fewer than 2 speakers are known"
+    assert error_rate_intervals(*counts, names(20)).method == (
+        "bootstrap with expanded percentiles over 20 speakers"
+    )
+    expected = (
+        "bootstrap with expanded percentiles over 200 utterances, "
+        "as fewer than 2 speakers are known"
+    )
     for speakers in ([None] * 200, ["one"] * 200, [None, *names(20)[1:]]):
         assert error_rate_intervals(*counts, speakers).method == expected
 
