@@ -39,7 +39,8 @@ DIRECT = [
     "soundfile>=0.12.1",
     "tqdm",
 ]
-REPORT = ["matplotlib>=3.8"]
+# vl-convert has Vega and Vega-Lite inside, which the page takes along: it needs no network.
+REPORT = ["matplotlib>=3.8", "vl-convert-python>=1.9,<2"]
 # Reads model.safetensors in Hugging Face folders; pytorch_model.bin needs nothing more.
 HUGGINGFACE = ["safetensors>=0.4"]
 # torchaudio's CTC beam search with lexicon and KenLM, which the wheels have inside; none for 3.13.
@@ -48,7 +49,7 @@ BEAM = ['flashlight-text>=0.0.7; python_version < "3.13"']
 HUB = ["espnet-model-zoo>=0.1.7", "huggingface_hub>=0.23"]
 # Not espnet[train]: 202511's pins pillow==9.5.0, 202611's brings W&B, Dask and Lightning.
 TRAIN = ["tensorboard", *REPORT]
-TEST = ["packaging", "pytest>=8.0", *REPORT, *BEAM]
+TEST = ["packaging", "pytest>=8.0", "selenium>=4", *REPORT, *BEAM]
 DEV = ["mypy>=1.10", "pre-commit", "ruff>=0.8", "types-PyYAML", "types-tqdm", *TEST]
 
 setup(
@@ -71,7 +72,10 @@ setup(
     ],
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["espnet_ee", "espnet_ee.*"]),
-    package_data={"espnet_ee": ["py.typed"]},
+    package_data={
+        "espnet_ee": ["py.typed"],
+        "espnet_ee.report.page": ["*.html", "*.css", "*.js"],
+    },
     install_requires=HOST + DIRECT,
     extras_require={
         "train": TRAIN,

@@ -24,6 +24,7 @@ DISTRIBUTIONS = {
     "yaml": "pyyaml",
     "espnet_model_zoo": "espnet-model-zoo",
     "flashlight": "flashlight-text",
+    "vl_convert": "vl-convert-python",
 }  # where the name on the index differs from the module's
 IN_CORE_OF_ESPNET = {"espnet", "espnet2", "editdistance", "librosa", "tqdm", "typeguard"}
 

@@ -1,4 +1,4 @@
-"""espnet-ee report: RESULTS.md and the figure of an experiment, from its records."""
+"""espnet-ee report: RESULTS.md, CSV, figure and page of an experiment, from its records."""
 
 from __future__ import annotations
 
@@ -9,16 +9,22 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from espnet_ee.errors import ConfigError
+from espnet_ee.errors import ConfigError, DataError
+from espnet_ee.measured import MEASURED_NAME, MeasuredLatency
 from espnet_ee.replay import OperatingPoint
 from espnet_ee.report.choice import worth_drawing
 from espnet_ee.report.experiment import Decoded, load_experiment
 from espnet_ee.report.figure import Panel, check_matplotlib, draw, make_panel
 from espnet_ee.report.files import write_text
+from espnet_ee.report.page import PAGE_NAME, check_page_tools, page_text
+from espnet_ee.report.page.clips import Clips
 from espnet_ee.report.results import dev_of, results_text, tests_of
+from espnet_ee.report.study import make_study
 from espnet_ee.report.summary import summary_text
+from espnet_ee.report.sweeps import sweeps_text
 
 FIGURE = "wer_vs_cost.png"
+TABLE = "results.csv"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="experiment with <inference_tag>/<set>/record.jsonl.gz below it",
     )
     parser.add_argument(
-        "--output", metavar="DIR", help="where RESULTS.md and the figure go, EXP if not given"
+        "--output", metavar="DIR", help="where all that is written goes, EXP if not given"
     )
     parser.add_argument(
         "--compare",
@@ -46,12 +52,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="set on which thresholds are chosen; may be repeated; "
         "if not given, sets with dev in their name, such as dev_clean or train_dev",
     )
+    parser.add_argument(
+        "--latency",
+        metavar="JSON",
+        help="times by espnet-ee cost --measure --save; "
+        f"if not given, EXP/{MEASURED_NAME} where it is there",
+    )
+    parser.add_argument(
+        "--audio",
+        metavar="DIR",
+        help="folder with SET/wav.scp, such as dump/raw: the page plays what it lists",
+    )
     parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap intervals")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write RESULTS.md and the figure, and print WER per exit."""
+    """Write RESULTS.md, CSV, figure and page, and print WER per exit."""
     check_matplotlib()
+    check_page_tools()
+    audio = _audio(args.audio)
     decoded = load_experiment(args.exp, dev=args.dev)
     compared = [item for text in args.compare for item in _load_compared(text)]
     if any(item.experiment == decoded[0].experiment for item in compared):
@@ -60,7 +79,9 @@ def run(args: argparse.Namespace) -> int:
             got=decoded[0].experiment,
             fix="name the other one: --compare NAME=EXP",
         )
+    latency = _latency(args, decoded)
     output = Path(args.output or args.exp)
+    now = datetime.now().astimezone()
     draw(_panels(decoded, compared), output / FIGURE)
     text = results_text(
         decoded,
@@ -68,11 +89,23 @@ def run(args: argparse.Namespace) -> int:
         command=command_line(args),
         figure=FIGURE,
         seed=args.seed,
-        now=datetime.now().astimezone(),
+        now=now,
     )
     write_text(output / "RESULTS.md", text)
+    studies = [make_study(item, decoded, args.seed) for item in tests_of(decoded)]
+    write_text(output / TABLE, sweeps_text([study.sweep for study in studies], "csv"))
+    page = page_text(
+        studies,
+        latency=latency,
+        clips=Clips(audio),
+        command=command_line(args),
+        seed=args.seed,
+        now=now,
+    )
+    write_text(output / PAGE_NAME, page)
     sys.stdout.write(summary_text([*decoded, *compared]))
-    sys.stdout.write(f"\nTables: {output / 'RESULTS.md'}\nFigure: {output / FIGURE}\n")
+    sys.stdout.write(f"\nTables: {output / 'RESULTS.md'}, {output / TABLE}\n")
+    sys.stdout.write(f"Figure: {output / FIGURE}\nPage:   {output / PAGE_NAME}\n")
     return 0
 
 
@@ -84,8 +117,39 @@ def command_line(args: argparse.Namespace) -> str:
         words += ["--compare", other]
     for name in args.dev:
         words += ["--dev", name]
+    words += ["--latency", args.latency] if args.latency else []
+    words += ["--audio", args.audio] if args.audio else []
     words += ["--seed", str(args.seed)] if args.seed else []
     return shlex.join(words)
+
+
+def _audio(folder: str | None) -> Path | None:
+    if folder is not None and not Path(folder).is_dir():
+        raise ConfigError(
+            "There is no such folder of audio.", got=folder, want="a folder with SET/wav.scp"
+        )
+    return None if folder is None else Path(folder)
+
+
+def _latency(args: argparse.Namespace, decoded: Sequence[Decoded]) -> MeasuredLatency | None:
+    """Times of this model: those given, or those beside the records; None if never measured.
+
+    Raises:
+        DataError: The file is damaged, or was measured of another model.
+    """
+    path = Path(args.latency) if args.latency else Path(args.exp) / MEASURED_NAME
+    if not args.latency and not path.exists():
+        return None
+    latency, header = MeasuredLatency.load(path), decoded[0].scored.header
+    measured = (latency.setting.checkpoint_sha256, latency.layers)
+    if measured != (header.checkpoint_sha256, header.exits):
+        raise DataError(
+            f"{path} was measured of another model.",
+            got=f"checkpoint {measured[0][:12]}, exits {measured[1]}",
+            want=f"checkpoint {header.checkpoint_sha256[:12]}, exits {header.exits}",
+            fix=f"espnet-ee cost {args.exp} --measure --save {path}",
+        )
+    return latency
 
 
 def _load_compared(text: str) -> list[Decoded]:

@@ -10,10 +10,26 @@ import numpy as np
 
 from espnet_ee.baselines import fixed_exits
 from espnet_ee.errors import DataError
-from espnet_ee.records import RECORD_NAME, read_record
+from espnet_ee.records import RECORD_NAME, Record, read_record
 from espnet_ee.replay import OperatingPoint
 from espnet_ee.scored_set import ScoredSet, score_set
+from espnet_ee.scoring import references_of
 from espnet_ee.statistics import Intervals, error_rate_intervals
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What was said and what was recognised, of ``U`` utterances at ``E`` exits.
+
+    Attributes:
+        utt_ids: ``U`` names.
+        references: ``U`` texts.
+        hypotheses: ``(U, E)`` texts.
+    """
+
+    utt_ids: tuple[str, ...]
+    references: tuple[str, ...]
+    hypotheses: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -26,6 +42,7 @@ class Decoded:
         set_name: For instance ``test_clean``.
         is_dev: Whether thresholds may be chosen here.
         scored: Errors, costs and scores of every utterance at every exit.
+        texts: Of the same utterances.
         fixed: The operating point of each exit, taken by all utterances.
     """
 
@@ -34,6 +51,7 @@ class Decoded:
     set_name: str
     is_dev: bool
     scored: ScoredSet
+    texts: Texts
     fixed: tuple[OperatingPoint, ...]
 
 
@@ -59,7 +77,8 @@ def load_experiment(folder: str | Path, label: str = "", dev: Sequence[str] = ()
         )
     found = []
     for path in paths:
-        scored = score_set(read_record(path))
+        record = read_record(path)
+        scored = score_set(record)
         found.append(
             Decoded(
                 experiment=label or folder.resolve().name,
@@ -67,10 +86,21 @@ def load_experiment(folder: str | Path, label: str = "", dev: Sequence[str] = ()
                 set_name=path.parent.name,
                 is_dev=name_is_dev(path.parent.name, dev),
                 scored=scored,
+                texts=_texts_of(record),
                 fixed=tuple(fixed_exits(scored)),
             )
         )
     return found
+
+
+def _texts_of(record: Record) -> Texts:
+    return Texts(
+        utt_ids=tuple(utterance.utt_id for utterance in record.utterances),
+        references=tuple(references_of(record)),
+        hypotheses=tuple(
+            tuple(exit_.text for exit_ in utterance.exits) for utterance in record.utterances
+        ),
+    )
 
 
 def name_is_dev(name: str, dev: Sequence[str]) -> bool:

@@ -11,7 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from espnet_ee.baselines import SAFE_ORACLE, mix_hull, mix_wer, overthinking, safe_oracle
+from espnet_ee.baselines import (
+    SAFE_ORACLE,
+    fixed_exits,
+    mix_hull,
+    mix_wer,
+    overthinking,
+    safe_oracle,
+)
 from espnet_ee.errors import ConfigError
 from espnet_ee.replay import OperatingPoint, replay, sweep, threshold_grid
 from espnet_ee.report.experiment import word_intervals
@@ -19,7 +26,7 @@ from espnet_ee.report.summary import plain_table
 from espnet_ee.report.tables import format_threshold
 from espnet_ee.rules.applying import with_rule
 from espnet_ee.rules.file import ChosenRule
-from espnet_ee.scored_set import LAYER, ScoredSet
+from espnet_ee.scored_set import ScoredSet
 from espnet_ee.statistics import Intervals
 
 FORMATS = ("table", "csv", "json")
@@ -79,8 +86,7 @@ def run_sweep(
     Raises:
         ConfigError: A policy that the record does not hold.
     """
-    fixed = sweep(scored, LAYER, scored.layers.astype(float).tolist())
-    points = list(fixed)
+    points = fixed_exits(scored)
     for policy in policies:
         if policy not in scored.scores:
             raise ConfigError(
@@ -92,7 +98,14 @@ def run_sweep(
         points += sweep(scored, policy, grid)
     points += [_ruled(scored, chosen) for chosen in rules]
     points.append(safe_oracle(scored))
-    hull = mix_hull(fixed)
+    return make_sweep(name, scored, points, seed)
+
+
+def make_sweep(
+    name: str, scored: ScoredSet, points: Sequence[OperatingPoint], seed: int = 0
+) -> Sweep:
+    """Put beside each point what a mix of fixed exits gives at its cost, and its interval."""
+    hull = mix_hull(fixed_exits(scored))
     mixes = tuple(mix_wer(hull, point.gflops_per_second) for point in points)
     return Sweep(name, scored, tuple(points), mixes, word_intervals(scored, points, seed))
 
@@ -119,7 +132,8 @@ def sweeps_text(sweeps: Sequence[Sweep], form: str) -> str:
     return _table(sweeps)
 
 
-def _rows(item: Sweep) -> list[dict[str, Any]]:
+def sweep_rows(item: Sweep) -> list[dict[str, Any]]:
+    """Return a row of plain values per point; rates are fractions."""
     return [
         {
             "set": item.name,
@@ -145,7 +159,7 @@ def _csv(sweeps: Sequence[Sweep]) -> str:
     writer = csv.DictWriter(target, _COLUMNS, lineterminator="\n")
     writer.writeheader()
     for item in sweeps:
-        for row in _rows(item):
+        for row in sweep_rows(item):
             histogram = " ".join(map(str, row["histogram"]))
             known = {key: "" if _is_nan(value) else value for key, value in row.items()}
             writer.writerow({**known, "histogram": histogram})
@@ -164,7 +178,7 @@ def _json(item: Sweep) -> Mapping[str, Any]:
         "overthinking": {"strictly_better": shares.strictly_better, "no_worse": shares.no_worse},
         "points": [
             {key: _json_value(value) for key, value in row.items() if key != "set"}
-            for row in _rows(item)
+            for row in sweep_rows(item)
         ],
     }
 
@@ -182,7 +196,7 @@ def _is_nan(value: Any) -> bool:
 def _table(sweeps: Sequence[Sweep]) -> str:
     rows: list[Sequence[str]] = [_TITLES]
     for item in sweeps:
-        rows += [_cells(row) for row in _rows(item)]
+        rows += [sweep_cells(row) for row in sweep_rows(item)]
     text = plain_table(rows)
     for item in sweeps:
         shares = overthinking(item.scored)
@@ -194,7 +208,8 @@ def _table(sweeps: Sequence[Sweep]) -> str:
     return text
 
 
-def _cells(row: Mapping[str, Any]) -> list[str]:
+def sweep_cells(row: Mapping[str, Any]) -> list[str]:
+    """Return a row as text, in the order of the table's columns."""
     fixed = _is_nan(row["threshold"])
     return [
         row["set"],
