@@ -20,13 +20,14 @@ def read_version() -> str:
 
 
 # One ESPnet release per Python, and the one torch pair that suits both, named exactly: with
-# looser bounds pip downloads one torch wheel after another to find a pair that fits.
+# looser bounds pip downloads one torch wheel after another to find a pair that fits, and
+# torchaudio 2.11.1 cannot be imported beside torch 2.11.0.
 # ESPnet pins sentencepiece itself, differently in each release.
 HOST = [
     'espnet==202511; python_version < "3.12"',
     'espnet[asr]==202611; python_version >= "3.12"',
-    "torch==2.11.*",
-    "torchaudio==2.11.*",
+    "torch==2.11.0",
+    "torchaudio==2.11.0",
 ]
 DIRECT = [
     "jiwer>=4.0,<5",
