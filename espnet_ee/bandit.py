@@ -126,29 +126,33 @@ class ThresholdBandit(ThresholdChooser):
         return gain - float(self._overheads[len(outcome.scores) - 1])
 
 
-def price_for(
+def prices_for(
     dev: ScoredSet,
     policy: str,
-    target: float,
+    targets: Sequence[float],
     *,
     order: Sequence[int],
     arms: int = ARMS,
     exploration: float = EXPLORATION,
-) -> float:
-    """Return the price at which a bandit's mean cost on ``dev`` comes nearest to a target.
+) -> list[float]:
+    """Return, for each target, the price at which a bandit's mean cost on ``dev`` comes nearest.
 
     Args:
         dev: Development set.
         policy: Whose scores.
-        target: GFLOPs per second of audio.
+        targets: GFLOPs per second of audio.
         order: The stream of rows of ``dev`` to try prices on, as long as the streams to come.
         arms: As for the bandit.
         exploration: As for the bandit.
     """
 
-    def distance(price: float) -> float:
+    def cost(price: float) -> float:
         bandit = ThresholdBandit(dev, policy, price, arms=arms, exploration=exploration)
-        return abs(replay_stream(dev, policy, bandit, order).mean_cost - target)
+        return replay_stream(dev, policy, bandit, order).mean_cost
 
-    prices: list[float] = _PRICES.tolist()
-    return min(prices, key=distance)
+    costs = {price: cost(price) for price in _PRICES.tolist()}
+
+    def nearest(target: float) -> float:
+        return min(costs, key=lambda price: abs(costs[price] - target))
+
+    return [nearest(target) for target in targets]

@@ -99,8 +99,9 @@ def replay_stream(
     picks, thresholds = np.empty_like(rows), np.empty(len(rows))
     for first in range(0, len(rows), call_size):
         call = slice(first, first + call_size)
-        thresholds[call] = chooser.threshold
-        picks[call] = first_exit(scores[rows[call]], chooser.threshold)
+        threshold = chooser.threshold
+        thresholds[call] = threshold
+        picks[call] = first_exit(scores[rows[call]], threshold)
         chooser.observe(
             [
                 Outcome(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from record_factory import make_record
 
-from espnet_ee.bandit import Confidence, ThresholdBandit, price_for
+from espnet_ee.bandit import Confidence, ThresholdBandit, prices_for
 from espnet_ee.errors import ConfigError
 from espnet_ee.replay import replay, stop_gflops
 from espnet_ee.scored_set import score_set
@@ -91,7 +91,7 @@ def test_a_price_for_a_cost(dev):
     order = stream_order(200, 400, seed=0)
     first, last = (replay(dev, "entropy", t).gflops_per_second for t in (-math.inf, math.inf))
     target = (first + last) / 2
-    price = price_for(dev, "entropy", target, order=order)
+    (price,) = prices_for(dev, "entropy", [target], order=order)
     cost = replay_stream(dev, "entropy", ThresholdBandit(dev, "entropy", price), order).mean_cost
     assert cost == pytest.approx(target, rel=0.1)
 

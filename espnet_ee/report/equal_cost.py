@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from espnet_ee.bandit import ThresholdBandit, price_for
+from espnet_ee.bandit import ThresholdBandit, prices_for
 from espnet_ee.baselines import fixed_exits, mix_hull, mix_wer, safe_oracle
 from espnet_ee.errors import ConfigError, EspnetEEError
 from espnet_ee.record_format import GREEDY
@@ -128,7 +128,7 @@ def _bandit_row(dev: ScoredSet, test: ScoredSet) -> _Row:
         return operating_point(scored, picks, _BANDIT_ON)
 
     order = range(len(dev.seconds))
-    prices = [price_for(dev, _BANDIT_ON, share * last, order=order) for share in SHARES]
+    prices = prices_for(dev, _BANDIT_ON, [share * last for share in SHARES], order=order)
     chosen = tuple(played(dev, price) for price in prices)
     return _Row(BANDIT, None, chosen, tuple(played(test, price) for price in prices))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from espnet_ee.bandit import ThresholdBandit, price_for
+from espnet_ee.bandit import ThresholdBandit, prices_for
 from espnet_ee.controller import CostController, CostCurve
 from espnet_ee.records import RECORD_NAME, read_record
 from espnet_ee.report.files import write_text
@@ -171,9 +171,10 @@ def bandit_rows(sets: Sets) -> list[list[str]]:
     rows = []
     for policy in BANDIT_POLICIES:
         full = float(CostCurve.of(sets.dev, policy).costs[-1])
-        for share in SHARES:
-            order = stream_order(len(sets.dev.seconds), HALF, 0).tolist()
-            price = price_for(sets.dev, policy, share * full, order=order)
+        order = stream_order(len(sets.dev.seconds), HALF, 0).tolist()
+        targets = [share * full for share in SHARES]
+        prices = prices_for(sets.dev, policy, targets, order=order)
+        for share, price in zip(SHARES, prices, strict=True):
             for name, scored in (("test_clean", sets.clean), ("test_noisy", sets.noisy)):
                 costs, wers, same = [], [], []
                 for seed in SEEDS:
