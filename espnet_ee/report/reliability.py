@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,20 +49,26 @@ def reliability(probabilities: FloatArray, good: IntArray) -> Reliability:
     """
     from scipy.stats import binomtest
 
-    known = np.isfinite(probabilities)
-    order = np.argsort(probabilities[known], kind="stable")
-    count = max(1, min(_BINS, len(order) // _FEWEST))
-    bins = [part for part in np.array_split(order, count) if len(part)]
-    predicted = np.array([probabilities[known][part].mean() for part in bins])
-    observed = np.array([good[known][part].mean() for part in bins])
-    ends = [
-        binomtest(int(good[known][part].sum()), len(part)).proportion_ci(method="wilson")
-        for part in bins
-    ]
-    sizes = np.array([len(part) for part in bins])
+    order = np.argsort(probabilities, kind="stable")
+    order = order[: np.isfinite(probabilities).sum()]  # NaN comes last
+    bins = _bins(probabilities[order])
+    kept = [good[order][part] for part in bins]
+    predicted = np.array([probabilities[order][part].mean() for part in bins])
+    observed = np.array([part.mean() for part in kept])
+    ends = [binomtest(int(part.sum()), len(part)).proportion_ci(method="wilson") for part in kept]
+    sizes = np.array([len(part) for part in kept])
     error = float((np.abs(predicted - observed) * sizes).sum() / max(1, sizes.sum()))
     low, high = np.array([end.low for end in ends]), np.array([end.high for end in ends])
     return Reliability(predicted, observed, low, high, error)
+
+
+def _bins(ordered: FloatArray) -> list[slice]:
+    """About equally many of the rising probabilities each; equal ones are never parted."""
+    count = max(1, min(_BINS, len(ordered) // _FEWEST))
+    ranks = np.linspace(0, len(ordered), count + 1)[1:-1].astype(np.int64)
+    inner = np.searchsorted(ordered, ordered[ranks], side="left")
+    edges = np.unique([0, *inner.tolist(), len(ordered)]).tolist()
+    return [slice(*pair) for pair in pairwise(edges)]
 
 
 def draw_reliability(scored: ScoredSet, policy: str, path: str | Path) -> None:

@@ -8,6 +8,8 @@ import shutil
 
 import numpy as np
 import pytest
+import soundfile
+from record_factory import make_record, save
 
 from espnet_ee.bin import report, sweep
 from espnet_ee.latency import Setting
@@ -225,3 +227,23 @@ def test_the_csv_has_the_page_s_points(page, experiment):
     cells = page.run("return current().policies.entropy.points.map((point) => point.cells)")
     assert [f"{100 * float(row['wer']):.2f}" for row in entropy] == [cell[3] for cell in cells]
     assert np.all(np.diff([float(row["threshold"]) for row in entropy]) > 0)
+
+
+def test_the_audio_of_an_example_plays(browser, tmp_path):
+    record = make_record(12, seed=2)
+    save(record, tmp_path / "exp" / "greedy" / "test" / "record.jsonl.gz")
+    paths = {u.utt_id: tmp_path / "raw" / f"{u.utt_id}.wav" for u in record.utterances}
+    (tmp_path / "raw" / "test").mkdir(parents=True)
+    for path in paths.values():
+        soundfile.write(path, np.sin(np.arange(24_000) / 20) / 2, 16_000)
+    lines = [f"{utt_id} {path}\n" for utt_id, path in paths.items()]
+    (tmp_path / "raw" / "test" / "wav.scp").write_text("".join(lines))
+    run(report, tmp_path / "exp", "--audio", tmp_path / "raw")
+    browser.open(tmp_path / "exp" / "index.html")
+    browser.change("slider", 0, "input")
+    browser.run("document.querySelector('audio').preload = 'auto'")
+    browser.wait("return document.querySelector('audio').readyState >= 1")
+    assert browser.run("return document.querySelector('audio').duration") == pytest.approx(
+        1.5, abs=0.2
+    )
+    assert browser.complaints() == []

@@ -185,7 +185,7 @@ inference_gpus() { if "${gpu_inference}"; then echo 1; else echo 0; fi; }
 
 inference_command() { if "${gpu_inference}"; then echo "${cuda_cmd} --gpu 1"; else echo "${decode_cmd}"; fi; }
 
-# Reads the records of all decoded sets; writes asr_exp/{RESULTS.md,wer_vs_cost.png}.
+# Reads the records of all decoded sets; writes asr_exp/{RESULTS.md,results.csv,wer_vs_cost.png,index.html}.
 stage_13() {
     py espnet_ee.bin.main report "${asr_exp}" --dev "${valid_set}" --audio "${data_feats}"
     # shellcheck disable=SC2086  # the user's string is a list of options
