@@ -102,12 +102,16 @@ class Comparison:
         trade_offs: Of policies, set by set.
         methods: How the intervals were made -> the sets.
         notes: What could not be compared, and what no test can show.
+        seed: Of all draws.
+        resamples: How many draws.
     """
 
     tested: tuple[Tested, ...]
     trade_offs: tuple[PolicyTradeOff, ...]
     methods: dict[str, list[str]]
     notes: tuple[str, ...]
+    seed: int
+    resamples: int
 
 
 def compare(pairs: Iterable[Pair], plan: Plan) -> Comparison:
@@ -131,13 +135,19 @@ def compare(pairs: Iterable[Pair], plan: Plan) -> Comparison:
         methods.setdefault(method, []).append(pair.name)
         notes += said
         least = min(least, least_p_value(pair.units, plan.resamples))
-    adjusted = _adjusted(tested)
     if least * len(tested) >= LEVEL:
         notes.append(
             f"No permutation p can be below {least:.2g}: after adjustment for {len(tested)} "
             "comparisons none can show a difference. Compare fewer settings, or more speakers."
         )
-    return Comparison(tuple(adjusted), tuple(traded), methods, tuple(notes))
+    return Comparison(
+        tuple(_adjusted(tested)),
+        tuple(traded),
+        methods,
+        tuple(notes),
+        plan.seed,
+        plan.resamples,
+    )
 
 
 def _check_differs(pair: Pair, plan: Plan) -> None:
