@@ -120,34 +120,63 @@ def compare(pairs: Iterable[Pair], plan: Plan) -> Comparison:
     Raises:
         ConfigError: An exit or a policy that a record does not hold; a record beside itself.
     """
-    tested: list[Tested] = []
-    traded: list[PolicyTradeOff] = []
+    sets = [_compare_set(pair, plan) for pair in pairs]
+    tested = [row for one in sets for row in one.tested]
     methods: dict[str, list[str]] = {}
-    notes: list[str] = []
-    least = 1.0
-    for pair in pairs:
-        _check_differs(pair, plan)
-        policies = policy_pairs(pair, plan.policies)
-        settings, said = _settings(pair, policies, plan)
-        rows, method = _test(pair, settings, plan)
-        tested += rows
-        traded += _trade(pair, policies, plan)
-        methods.setdefault(method, []).append(pair.name)
-        notes += said
-        least = min(least, least_p_value(pair.units, plan.resamples))
-    if least * len(tested) >= LEVEL:
-        notes.append(
-            f"No permutation p can be below {least:.2g}: after adjustment for {len(tested)} "
-            "comparisons none can show a difference. Compare fewer settings, or more speakers."
-        )
+    for one in sets:
+        methods.setdefault(one.method, []).append(one.name)
     return Comparison(
-        tuple(_adjusted(tested)),
-        tuple(traded),
-        methods,
-        tuple(notes),
-        plan.seed,
-        plan.resamples,
+        tested=tuple(_adjusted(tested)),
+        trade_offs=tuple(row for one in sets for row in one.traded),
+        methods=methods,
+        notes=(*(note for one in sets for note in one.notes), *_notes(sets, len(tested))),
+        seed=plan.seed,
+        resamples=plan.resamples,
     )
+
+
+@dataclass(frozen=True)
+class _OneSet:
+    """What ``compare`` finds on one set; ``least_p`` is the least that a permutation can say."""
+
+    name: str
+    tested: list[Tested]
+    traded: list[PolicyTradeOff]
+    method: str
+    has_dev: bool
+    least_p: float
+    notes: list[str]
+
+
+def _compare_set(pair: Pair, plan: Plan) -> _OneSet:
+    _check_differs(pair, plan)
+    policies = policy_pairs(pair, plan.policies)
+    settings, notes = exit_settings(pair, plan.exits), []
+    has_dev = pair.first.dev is not None and pair.second.dev is not None
+    if has_dev:
+        chosen, notes = policy_settings(pair, policies, plan.excesses, plan.cost_shares)
+        settings += chosen
+    tested, method = _test(pair, settings, plan)
+    least = least_p_value(pair.units, plan.resamples)
+    traded = _trade(pair, policies, plan)
+    return _OneSet(pair.name, tested, traded, method, has_dev, least, notes)
+
+
+def _notes(sets: Sequence[_OneSet], count: int) -> list[str]:
+    notes = []
+    undecided = [one.name for one in sets if not one.has_dev]
+    if undecided:
+        notes.append(
+            f"No tests of policies on {', '.join(undecided)}: not both systems have a development "
+            "set to choose thresholds on."
+        )
+    least = min((one.least_p for one in sets), default=1.0)
+    if least * count >= LEVEL:
+        notes.append(
+            f"No permutation p can be below {least:.2g}: after adjustment for {count} comparisons "
+            "none can show a difference. Compare fewer settings, or more speakers."
+        )
+    return notes
 
 
 def _check_differs(pair: Pair, plan: Plan) -> None:
@@ -158,19 +187,6 @@ def _check_differs(pair: Pair, plan: Plan) -> None:
             want="another experiment; or other exits or policies of this one",
             fix="--exits 4:12 or --policies entropy:patience",
         )
-
-
-def _settings(
-    pair: Pair, policies: Sequence[tuple[str, str]], plan: Plan
-) -> tuple[list[Setting], list[str]]:
-    settings = exit_settings(pair, plan.exits)
-    if pair.first.dev is None or pair.second.dev is None:
-        return settings, [
-            f"{pair.name}: no development set to choose thresholds on in both, so no tests of "
-            "policies."
-        ]
-    chosen, notes = policy_settings(pair, policies, plan.excesses, plan.cost_shares)
-    return [*settings, *chosen], notes
 
 
 def _test(pair: Pair, settings: Sequence[Setting], plan: Plan) -> tuple[list[Tested], str]:
