@@ -151,7 +151,8 @@ class _OneSet:
 def _compare_set(pair: Pair, plan: Plan) -> _OneSet:
     _check_differs(pair, plan)
     policies = policy_pairs(pair, plan.policies)
-    settings, notes = exit_settings(pair, plan.exits), []
+    settings = exit_settings(pair, plan.exits)
+    notes: list[str] = []
     has_dev = pair.first.dev is not None and pair.second.dev is not None
     if has_dev:
         chosen, notes = policy_settings(pair, policies, plan.excesses, plan.cost_shares)
