@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from espnet_ee.comparison.alignment import Slots, errors_at_slots
+from espnet_ee.comparison.development import Development
 from espnet_ee.data.kaldi import some
 from espnet_ee.errors import ConfigError, DataError
 from espnet_ee.records import RECORD_NAME, Record, read_record
@@ -42,12 +43,12 @@ class System:
 
     Attributes:
         scored: Rows as in ``texts``.
-        dev: The sets to choose thresholds on, pooled; None: there are none.
+        dev: The sets to choose thresholds on; None: there are none.
         texts: Of each utterance and exit, ``(U, E)``.
     """
 
     scored: ScoredSet
-    dev: ScoredSet | None
+    dev: Development | None
     texts: tuple[tuple[str, ...], ...]
 
 
@@ -172,7 +173,7 @@ def _common_sets(
     return [(name, name) for name in tests or both]
 
 
-def _dev_of(source: Source, tag: str, dev: Sequence[str]) -> ScoredSet | None:
+def _dev_of(source: Source, tag: str, dev: Sequence[str]) -> Development | None:
     paths = source.tags[tag]
     missing = [name for name in dev if name not in paths]
     if missing:
@@ -182,11 +183,11 @@ def _dev_of(source: Source, tag: str, dev: Sequence[str]) -> ScoredSet | None:
             want=f"of {', '.join(paths)}",
         )
     sets = [score_set(read_record(paths[name])) for name in paths if name_is_dev(name, dev)]
-    return pool(sets) if sets else None
+    return Development(pool(sets)) if sets else None
 
 
 def _read_pair(
-    name: str, files: tuple[Path, Path], devs: tuple[ScoredSet | None, ScoredSet | None]
+    name: str, files: tuple[Path, Path], devs: tuple[Development | None, Development | None]
 ) -> Pair:
     same = files[0].resolve() == files[1].resolve()
     record = read_record(files[0])
@@ -197,10 +198,10 @@ def _read_pair(
     return Pair(name, first, second, references, units_of(speakers), same)
 
 
-def _system(record: Record, dev: ScoredSet | None) -> System:
+def _system(record: Record, dev: Development | None) -> System:
     scored = score_set(record)
     if dev is not None:
-        check_same_model([dev, scored])
+        check_same_model([dev.scored, scored])
     texts = tuple(tuple(_words(exit.text) for exit in u.exits) for u in record.utterances)
     return System(scored, dev, texts)
 

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from espnet_ee.baselines import fixed_exits
+from espnet_ee.comparison.development import Development
 from espnet_ee.comparison.pairing import Pair, System
 from espnet_ee.errors import ConfigError
 from espnet_ee.replay import OperatingPoint, replay
-from espnet_ee.rules.selection import within_cost, within_excess
 from espnet_ee.scored_set import LAYER, ScoredSet
 from espnet_ee.spelling import nearest
 
@@ -106,31 +106,27 @@ def policy_settings(
     Returns:
         The settings, and a line about each that cannot be.
     """
+    one, two = _dev(pair.first), _dev(pair.second)
+    own_share = one.last_cost / two.last_cost
     settings, notes = [], []
-    budget = _last_cost(pair.first)
-    own_share = budget / _last_cost(pair.second)
     for policy, other in policies:
         name = _pair_name(policy, other)
         for excess in excesses:
-            points = (
-                _replayed(pair.first, within_excess(_dev(pair.first), policy, excess)),
-                _replayed(pair.second, within_excess(_dev(pair.second), other, excess)),
-            )
-            settings.append(Setting(f"{name}, +{100 * excess:g}", *points))
+            chosen = one.within_excess(policy, excess), two.within_excess(other, excess)
+            settings.append(_setting(f"{name}, +{100 * excess:g}", pair, chosen))
         for share in cost_shares:
-            label = f"{name}, {100 * share:g} %"
+            label, own = f"{name}, {100 * share:g} %", min(share * own_share, 1.0)
             try:
-                points = (
-                    _replayed(pair.first, within_cost(_dev(pair.first), policy, share)),
-                    _replayed(
-                        pair.second,
-                        within_cost(_dev(pair.second), other, min(share * own_share, 1.0)),
-                    ),
-                )
+                cheap = one.within_cost(policy, share)
             except ConfigError as error:
-                notes.append(f"{pair.name}, {label}: {error.what}")
+                notes.append(f"{pair.name}, {label}, A: {error.what}")
                 continue
-            settings.append(Setting(label, *points))
+            try:
+                chosen = cheap, two.within_cost(other, own)
+            except ConfigError as error:
+                notes.append(f"{pair.name}, {label}, B: {error.what}")
+                continue
+            settings.append(_setting(label, pair, chosen))
     return settings, notes
 
 
@@ -138,14 +134,14 @@ def _pair_name(first: object, second: object) -> str:
     return str(first) if first == second else f"{first}:{second}"
 
 
-def _dev(system: System) -> ScoredSet:
+def _dev(system: System) -> Development:
     assert system.dev is not None
     return system.dev
 
 
-def _last_cost(system: System) -> float:
-    return fixed_exits(_dev(system))[-1].gflops_per_second
-
-
-def _replayed(system: System, chosen: OperatingPoint) -> OperatingPoint:
-    return replay(system.scored, chosen.policy, chosen.threshold)
+def _setting(name: str, pair: Pair, chosen: tuple[OperatingPoint, OperatingPoint]) -> Setting:
+    first, second = (
+        replay(system.scored, point.policy, point.threshold)
+        for system, point in zip((pair.first, pair.second), chosen, strict=True)
+    )
+    return Setting(name, first, second)

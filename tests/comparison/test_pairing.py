@@ -38,7 +38,9 @@ def test_sets_of_one_name_go_together_and_dev_is_for_thresholds(two, below):
     pairs = pairs_of(first, second)
     assert [pair.name for pair in pairs] == ["test_clean", "test_noisy"]
     for pair in pairs:
-        assert pair.first.dev.header.set_name == pair.second.dev.header.set_name == "dev"
+        assert (
+            pair.first.dev.scored.header.set_name == pair.second.dev.scored.header.set_name == "dev"
+        )
         assert (pair.units.name, pair.units.count) == ("speakers", 5)
 
 
@@ -52,7 +54,7 @@ def test_one_set_finds_the_dev_set_beside_it(two, below):
     ):
         [pair] = pairs_of(*names)
         assert pair.name == "test_noisy" and pair.first.dev is not None
-        assert pair.second.dev.header.set_name == "dev"
+        assert pair.second.dev.scored.header.set_name == "dev"
 
 
 def test_records_anywhere_have_no_dev_set(two, tmp_path):
@@ -65,7 +67,7 @@ def test_records_anywhere_have_no_dev_set(two, tmp_path):
 def test_dev_sets_that_are_named(two):
     first, second = two()
     [pair] = [p for p in pairs_of(first, second, ["test_clean"]) if p.name == "test_noisy"]
-    assert pair.first.dev.header.set_name == "test_clean"
+    assert pair.first.dev.scored.header.set_name == "test_clean"
     assert names_of(first, second, ["test_clean"]) == ["dev", "test_noisy"]
     with pytest.raises(ConfigError, match="not decoded by .*A"):
         pairs_of(first, second, ["test_dark"])
@@ -80,7 +82,7 @@ def test_dev_sets_alone_are_compared_without_thresholds(two):
 def test_several_dev_sets_are_pooled(two):
     first, second = two(sets=("dev_clean", "dev_other", "test"))
     [pair] = pairs_of(first, second)
-    assert len(pair.first.dev.seconds) == 80
+    assert len(pair.first.dev.scored.seconds) == 80
 
 
 def test_tags_of_one_name_go_together(two):

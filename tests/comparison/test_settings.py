@@ -66,13 +66,18 @@ def test_policies_of_both(pair):
 def test_thresholds_are_of_each_systems_own_dev_set(pair):
     [setting], notes = policy_settings(pair, [("entropy", "confidence")], [0.01])
     assert setting.name == "entropy:confidence, +1" and notes == []
-    assert setting.first.threshold == within_excess(pair.first.dev, "entropy", 0.01).threshold
-    assert setting.second.threshold == within_excess(pair.second.dev, "confidence", 0.01).threshold
+    assert (
+        setting.first.threshold == within_excess(pair.first.dev.scored, "entropy", 0.01).threshold
+    )
+    assert (
+        setting.second.threshold
+        == within_excess(pair.second.dev.scored, "confidence", 0.01).threshold
+    )
 
 
 def test_costs_are_shares_of_the_first_systems_last_exit(other_depths):
     [setting], _ = policy_settings(other_depths, [("entropy", "entropy")], (), [0.8])
-    one, two = other_depths.first.dev, other_depths.second.dev
+    one, two = other_depths.first.dev.scored, other_depths.second.dev.scored
     costs = [(d.body_gflops + d.head_gflops)[:, -1].sum() / d.seconds.sum() for d in (one, two)]
     assert setting.first.threshold == within_cost(one, "entropy", 0.8).threshold
     own = within_cost(two, "entropy", 0.8 * costs[0] / costs[1])
@@ -89,4 +94,4 @@ def test_who_is_never_that_dear_takes_all_it_can(other_depths):
 def test_what_is_never_that_cheap_is_named(pair):
     settings, [note] = policy_settings(pair, [("entropy", "entropy")], [0.0], [0.01])
     assert [setting.name for setting in settings] == ["entropy, +0"]
-    assert note == "test, entropy, 1 %: No threshold of entropy is as cheap as that on dev."
+    assert note == "test, entropy, 1 %, A: No threshold of entropy is as cheap as that on dev."
