@@ -115,19 +115,27 @@ def policy_settings(
             chosen = one.within_excess(policy, excess), two.within_excess(other, excess)
             settings.append(_setting(f"{name}, +{100 * excess:g}", pair, chosen))
         for share in cost_shares:
-            label, own = f"{name}, {100 * share:g} %", min(share * own_share, 1.0)
+            label, shares = f"{name}, {100 * share:g} %", (share, min(share * own_share, 1.0))
             try:
-                cheap = one.within_cost(policy, share)
+                chosen = _within_costs((one, two), (policy, other), shares)
             except ConfigError as error:
-                notes.append(f"{pair.name}, {label}, A: {error.what}")
-                continue
-            try:
-                chosen = cheap, two.within_cost(other, own)
-            except ConfigError as error:
-                notes.append(f"{pair.name}, {label}, B: {error.what}")
-                continue
-            settings.append(_setting(label, pair, chosen))
+                notes.append(f"{pair.name}, {label}, {error.what}")
+            else:
+                settings.append(_setting(label, pair, chosen))
     return settings, notes
+
+
+def _within_costs(
+    devs: tuple[Development, Development], policies: tuple[str, str], shares: tuple[float, float]
+) -> tuple[OperatingPoint, OperatingPoint]:
+    """Choose for both; the error says whose policy cannot be as cheap."""
+    found = []
+    for side, dev, policy, share in zip("AB", devs, policies, shares, strict=True):
+        try:
+            found.append(dev.within_cost(policy, share))
+        except ConfigError as error:
+            raise ConfigError(f"{side}: {error.what}") from error
+    return found[0], found[1]
 
 
 def _pair_name(first: object, second: object) -> str:

@@ -68,8 +68,8 @@ def _swapped(grouped: FloatArray, ways: IntArray) -> FloatArray:
 
 def least_p_value(units: Units, resamples: int) -> float:
     """The least that a permutation test can say, whatever the difference."""
-    every = 2.0**units.count
-    return min(2.0 / every, 1.0) if every <= resamples else 1.0 / (resamples + 1)
+    every = 2**units.count
+    return 2 / every if every <= resamples else 1 / (resamples + 1)
 
 
 def segment_differences(slots: Slots, first: IntArray, second: IntArray) -> IntArray:

@@ -82,6 +82,7 @@ def test_the_least_p_value():
     assert least_p_value(many, 999) == 1 / 1000
     assert permutation_p_values(np.ones((1, 50), dtype=int), many, resamples=999)[0] == 1 / 1000
     assert least_p_value(units_of(["one"]), 999) == 1.0
+    assert least_p_value(units_of([None] * 5559), 999) == 1 / 1000
 
 
 # ----------------------------------------------------------------------------- segments
