@@ -239,11 +239,9 @@ def _adjusted(tested: Sequence[Tested]) -> list[Tested]:
 
 def _trade(pair: Pair, policies: Sequence[tuple[str, str]], plan: Plan) -> list[PolicyTradeOff]:
     one, two = pair.first.scored, pair.second.scored
+    fixed = [] if pair.same_record else [(LAYER, LAYER)]
     found = []
-    for policy, other in (
-        (LAYER, LAYER),
-        *(names for names in policies if names != (LAYER, LAYER)),
-    ):
+    for policy, other in dict.fromkeys((*fixed, *policies)):
         curves = Curve.of(one, policy), Curve.of(two, other)
         points = trade_offs(
             *curves, one.words.lengths, pair.units, TARGETS, plan.seed, plan.resamples
