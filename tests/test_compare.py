@@ -134,7 +134,13 @@ def test_bad_input_is_one_clear_error(capsys, words, expected):
     ("option", "value"),
     [
         *(("--exits", "0"), ("--exits", "2:"), ("--exits", "two"), ("--target-cost", "1.5")),
-        *(("--max-excess-wer", "-1"), ("--resamples", "0"), ("--seed", "-1")),
+        *(
+            ("--max-excess-wer", "-1"),
+            ("--resamples", "99"),
+            ("--policies", ":entropy"),
+            ("--policies", ""),
+            ("--seed", "-1"),
+        ),
     ],
 )
 def test_impossible_options_are_refused(capsys, option, value):

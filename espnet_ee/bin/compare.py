@@ -15,6 +15,8 @@ from espnet_ee.report.files import write_text
 
 Value = TypeVar("Value")
 
+_FEWEST_DRAWS = 100  # a 95 % interval of fewer has ends by chance
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``espnet-ee compare``."""
@@ -63,7 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "if not given, sets with dev in their name, such as dev_clean or train_dev",
     )
     parser.add_argument(
-        "--resamples", type=positive, default=10_000, help="draws of each interval and test"
+        "--resamples", type=_draws, default=10_000, help="draws of each interval and test"
     )
     parser.add_argument("--seed", type=not_negative, default=0, help="seed of all draws")
     parser.add_argument(
@@ -96,10 +98,19 @@ def _pair_of(kind: Callable[[str], Value]) -> Callable[[str], tuple[Value, Value
 
     def parse(text: str) -> tuple[Value, Value]:
         first, colon, second = text.partition(":")
+        if not first or (colon and not second):
+            raise argparse.ArgumentTypeError(f"{text!r} names one thing, or two as X:Y")
         return kind(first), kind(second if colon else first)
 
     parse.__name__ = "pair"  # argparse names it in its complaint
     return parse
+
+
+def _draws(text: str) -> int:
+    value = int(text)
+    if value < _FEWEST_DRAWS:
+        raise argparse.ArgumentTypeError(f"{value} is less than {_FEWEST_DRAWS}")
+    return value
 
 
 def _share(text: str) -> float:

@@ -111,12 +111,11 @@ def find_records(path: str | Path) -> Source:
 
 def _one_record(path: Path) -> Source:
     """A record, and those of the sets beside it, where thresholds may be chosen."""
-    record = path if path.is_file() else path / RECORD_NAME
-    own = record.resolve().parent
-    beside = {own.name: record}
-    if record.name == RECORD_NAME:
-        beside = {found.parent.name: found for found in sorted(own.parent.glob(f"*/{RECORD_NAME}"))}
-        beside[own.name] = record
+    if path.is_file() and path.name != RECORD_NAME:
+        name = read_record(path).header.set_name
+        return Source(str(path), {path.parent.resolve().name: {name: path}}, only=name)
+    own = (path.parent if path.is_file() else path).resolve()
+    beside = {found.parent.name: found for found in sorted(own.parent.glob(f"*/{RECORD_NAME}"))}
     return Source(str(path), {own.parent.name: beside}, only=own.name)
 
 

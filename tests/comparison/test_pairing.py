@@ -60,8 +60,10 @@ def test_one_set_finds_the_dev_set_beside_it(two, below):
 def test_records_anywhere_have_no_dev_set(two, tmp_path):
     first, second = two()
     moved = shutil.copy(first / "decode/test_clean/record.jsonl.gz", tmp_path / "mine.gz")
-    [pair] = pairs_of(moved, second / "decode/test_clean")
-    assert pair.first.dev is None and pair.second.dev is not None
+    for theirs in (second / "decode/test_clean", second):
+        [pair] = pairs_of(moved, theirs)
+        assert pair.name == "test_clean"
+        assert pair.first.dev is None and pair.second.dev is not None
 
 
 def test_dev_sets_that_are_named(two):
@@ -116,7 +118,7 @@ def test_no_record_at_all(tmp_path):
     notes = tmp_path / "notes.txt"
     notes.write_text("not a record")
     with pytest.raises(DataError, match="not gzip"):
-        pairs_of(notes, notes)
+        find_records(notes)
 
 
 # ----------------------------------------------------------------------------- the rows
