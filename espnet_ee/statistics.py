@@ -5,10 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from espnet_ee.scoring import FloatArray, IntArray
+
+Columns = Sequence[NDArray[Any]] | NDArray[Any]
+"""``K`` of them, a number for each utterance, ``(U,)``."""
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95
@@ -30,7 +35,7 @@ class Units:
     name: str
     count: int
 
-    def sums(self, columns: Sequence[FloatArray] | FloatArray) -> FloatArray:
+    def sums(self, columns: Columns) -> FloatArray:
         """Add up each column ``(U,)`` of ``K`` over the utterances of each unit, ``(K, N)``."""
         return np.stack([np.bincount(self.numbers, row, self.count) for row in columns])
 
@@ -96,7 +101,7 @@ def ratio_to_last(sums: FloatArray) -> FloatArray:
 
 
 def bootstrap_intervals(
-    columns: Sequence[FloatArray] | FloatArray,
+    columns: Columns,
     statistic: Callable[[FloatArray], FloatArray],
     units: Units,
     seed: int = 0,

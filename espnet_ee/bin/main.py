@@ -32,6 +32,7 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
         "espnet_ee.bin.calibrate",
         "choose a rule and its threshold on development records",
     ),
+    "compare": ("espnet_ee.bin.compare", "test how two systems differ: per exit, per policy"),
     "report": ("espnet_ee.bin.report", "write RESULTS.md and the figure of an experiment"),
     "merge-records": ("espnet_ee.bin.merge_records", "join the records of parallel decoding jobs"),
     "lexical": ("espnet_ee.bin.lexical", "learn words and spelling for policies that read text"),

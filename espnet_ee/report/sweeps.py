@@ -177,13 +177,14 @@ def _json(item: Sweep) -> Mapping[str, Any]:
         "interval": item.intervals.method,
         "overthinking": {"strictly_better": shares.strictly_better, "no_worse": shares.no_worse},
         "points": [
-            {key: _json_value(value) for key, value in row.items() if key != "set"}
+            {key: json_value(value) for key, value in row.items() if key != "set"}
             for row in sweep_rows(item)
         ],
     }
 
 
-def _json_value(value: Any) -> Any:
+def json_value(value: Any) -> Any:
+    """What JSON has for it: NaN is null, infinities are the strings ``float()`` reads."""
     if isinstance(value, float) and not math.isfinite(value):
         return None if math.isnan(value) else str(value)
     return value
