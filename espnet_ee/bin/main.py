@@ -41,7 +41,10 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
         "espnet_ee.bin.profile",
         "measure how long a model takes to each exit on this machine",
     ),
-    "cost": ("espnet_ee.bin.cost", "GFLOPs up to each exit, counted from the waveform"),
+    "cost": (
+        "espnet_ee.bin.cost",
+        "parameters, GFLOPs and times up to each exit, before training too",
+    ),
 }
 EXIT_ERROR = 1
 EXIT_USAGE = 2
