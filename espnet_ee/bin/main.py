@@ -33,6 +33,7 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
         "choose a rule and its threshold on development records",
     ),
     "report": ("espnet_ee.bin.report", "write RESULTS.md and the figure of an experiment"),
+    "curves": ("espnet_ee.bin.curves", "draw the training of every exit over its epochs"),
     "merge-records": ("espnet_ee.bin.merge_records", "join the records of parallel decoding jobs"),
     "lexical": ("espnet_ee.bin.lexical", "learn words and spelling for policies that read text"),
     "clusters": ("espnet_ee.bin.clusters", "fit what the policy clusters needs, without texts"),

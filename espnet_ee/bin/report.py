@@ -12,6 +12,7 @@ from pathlib import Path
 from espnet_ee.errors import ConfigError
 from espnet_ee.replay import OperatingPoint
 from espnet_ee.report.choice import worth_drawing
+from espnet_ee.report.curves import CURVES_NAME, write_curves
 from espnet_ee.report.experiment import Decoded, load_experiment
 from espnet_ee.report.figure import Panel, check_matplotlib, draw, make_panel
 from espnet_ee.report.files import write_text
@@ -73,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
     write_text(output / "RESULTS.md", text)
     sys.stdout.write(summary_text([*decoded, *compared]))
     sys.stdout.write(f"\nTables: {output / 'RESULTS.md'}\nFigure: {output / FIGURE}\n")
+    if write_curves(args.exp, output / CURVES_NAME):
+        sys.stdout.write(f"Training curves: {output / CURVES_NAME}\n")
     return 0
 
 
