@@ -37,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     audio.add_argument(
         "--audio", type=Path, nargs="+", help="a Kaldi wav.scp, or audio files, instead of lengths"
     )
+    parser.add_argument(
+        "--checkpoint", type=Path, help="weights that are timed; default: the n-best average"
+    )
     parser.add_argument("--measure", action="store_true", help="times on this machine as well")
     parser.add_argument(
         "--utterances",
@@ -62,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     from espnet_ee.host.exit_table import exit_costs
     from espnet_ee.report.costs import cost_csv, cost_json, cost_text
 
-    loaded = described_model(args.model, tokens, args.measure, device)
+    loaded = described_model(args.model, tokens, args.measure, device, args.checkpoint)
     costs, measured = exit_costs(loaded, str(args.model), request)
     if args.format == "csv":
         sys.stdout.write(cost_csv(costs))
@@ -82,6 +85,8 @@ def _check(args: argparse.Namespace) -> None:
     """
     if args.save and not args.measure:
         raise ConfigError("nothing is measured that could be saved.", fix="add --measure")
+    if args.checkpoint and not args.measure:
+        raise ConfigError("weights change no cost but time.", fix="add --measure")
     if args.save and not args.save.absolute().parent.is_dir():
         raise ConfigError(f"there is no folder {args.save.parent} to save in.")
     if args.utterances and not (args.audio or args.measure):

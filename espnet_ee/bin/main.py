@@ -37,6 +37,7 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     "merge-records": ("espnet_ee.bin.merge_records", "join the records of parallel decoding jobs"),
     "lexical": ("espnet_ee.bin.lexical", "learn words and spelling for policies that read text"),
     "clusters": ("espnet_ee.bin.clusters", "fit what the policy clusters needs, without texts"),
+    "card": ("espnet_ee.bin.card", "write the model card of a packed model into it"),
     "upload": ("espnet_ee.bin.upload", "send a packed model, with a card, to the Hugging Face hub"),
     "profile": (
         "espnet_ee.bin.profile",

@@ -23,7 +23,11 @@ from espnet_ee.measured import RANDOM_WEIGHTS
 
 
 def described_model(
-    path: Path, tokens: Sequence[str] | None = None, weights: bool = False, device: str = "cpu"
+    path: Path,
+    tokens: Sequence[str] | None = None,
+    weights: bool = False,
+    device: str = "cpu",
+    checkpoint: Path | None = None,
 ) -> LoadedModel:
     """The model of a training configuration, an experiment or a packed model.
 
@@ -33,6 +37,7 @@ def described_model(
         tokens: Of a model whose configuration has none.
         weights: Read them, where there are some.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
+        checkpoint: The weights, instead of those an experiment stands for.
 
     Returns:
         With ``RANDOM_WEIGHTS`` in place of a checksum where no weights were read.
@@ -41,7 +46,8 @@ def described_model(
         ConfigError: There is no such thing, it describes no early-exit model, or lacks tokens.
         CheckpointError: A packed model or its weights are damaged.
     """
-    config, checkpoint = _files(path)
+    config, found = _files(path)
+    checkpoint = checkpoint or found
     trained = _was_written_by_training(config)
     if trained and tokens is not None:
         raise ConfigError(
