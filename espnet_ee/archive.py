@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -46,6 +47,30 @@ def unpacked(archive: Path, parent: Path) -> Iterator[Path]:
         yield inside
 
 
+def replace_member(archive: Path, name: str, content: bytes) -> None:
+    """Put a file into an archive, instead of the one of that name; the archive changes whole.
+
+    Raises:
+        CheckpointError: It is missing or damaged.
+        DataError: The disk is full.
+    """
+    changed = archive.with_name(f".{archive.name}.tmp")
+    try:
+        with zipfile.ZipFile(archive) as old, zipfile.ZipFile(changed, "w") as new:
+            for info in old.infolist():
+                if info.filename != name:
+                    with old.open(info) as source, new.open(info, "w") as target:
+                        shutil.copyfileobj(source, target)
+            new.writestr(name, content)
+        changed.replace(archive)
+    except (zipfile.BadZipFile, EOFError, FileNotFoundError) as error:
+        raise damaged(archive, str(error)) from error
+    except OSError as error:
+        raise disk_error(error, f"writing {archive}", archive.parent) from error
+    finally:
+        changed.unlink(missing_ok=True)
+
+
 def read_meta(folder: Path, archive: Path) -> dict[str, Any]:
     """What ``meta.yaml`` says.
 
@@ -73,6 +98,24 @@ def model_files(folder: Path, archive: Path) -> ModelFiles:
     if missing:
         raise damaged(archive, f"no {', '.join(missing)}")
     return ModelFiles(config, checkpoint)
+
+
+def read_model_config(folder: Path, archive: Path) -> dict[str, Any]:
+    """The configuration of the model in ``folder``.
+
+    Raises:
+        CheckpointError: It is missing, or lacks what every model's has.
+    """
+    path = model_files(folder, archive).config
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise damaged(archive, f"{path.name}: {error}") from error
+    config = config if isinstance(config, dict) else {}
+    lacking = [key for key in ("encoder", "token_list", "token_type") if key not in config]
+    if lacking:
+        raise damaged(archive, f"{path.name} without {', '.join(lacking)}")
+    return config
 
 
 def damaged(archive: Path, got: str) -> CheckpointError:

@@ -150,7 +150,8 @@ def prices_for(
         bandit = ThresholdBandit(dev, policy, price, arms=arms, exploration=exploration)
         return replay_stream(dev, policy, bandit, order).mean_cost
 
-    costs = {price: cost(price) for price in _PRICES.tolist()}
+    prices: list[float] = _PRICES.tolist()
+    costs = {price: cost(price) for price in prices}
 
     def nearest(target: float) -> float:
         return min(costs, key=lambda price: abs(costs[price] - target))

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from espnet_ee.data.files import write_lines_atomic
 from espnet_ee.errors import DataError
 from espnet_ee.latency import Setting
+from espnet_ee.scoring import FloatArray
 
 MEASURED_NAME = "latency.json"  # in an experiment
 RANDOM_WEIGHTS = "random weights"  # in place of a checksum: measured before training
@@ -58,6 +62,38 @@ class MeasuredLatency:
     def random_weights(self) -> bool:
         """Whether no trained model was measured."""
         return self.setting.checkpoint_sha256 == RANDOM_WEIGHTS
+
+    @classmethod
+    def of_times(
+        cls,
+        setting: Setting,
+        source: str,
+        exits: Sequence[tuple[int, int]],
+        audio_sec: FloatArray,
+        times_sec: FloatArray,
+    ) -> MeasuredLatency:
+        """Sum up ``U`` utterances.
+
+        Args:
+            setting: Where and with what they were measured, now.
+            source: What they were.
+            exits: Layer and parameters of each of ``E``.
+            audio_sec: ``(U,)`` lengths.
+            times_sec: ``(U, E)`` seconds of computing.
+        """
+        half, most = 1000.0 * np.quantile(times_sec, (0.5, 0.95), axis=0)
+        return cls(
+            setting=setting,
+            date=datetime.now().astimezone().isoformat(timespec="seconds"),
+            source=source,
+            layers=tuple(layer for layer, _ in exits),
+            parameters=tuple(parameters for _, parameters in exits),
+            utterances=len(audio_sec),
+            audio_sec=float(audio_sec.sum()),
+            p50_ms=tuple(half.tolist()),
+            p95_ms=tuple(most.tolist()),
+            rtf=tuple((times_sec.sum(axis=0) / audio_sec.sum()).tolist()),
+        )
 
     def save(self, path: str | Path) -> None:
         """Write JSON, whole or not at all."""

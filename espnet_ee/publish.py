@@ -6,54 +6,34 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import yaml
-
-from espnet_ee.archive import damaged, model_files, read_meta, unpacked
+from espnet_ee.archive import read_meta, read_model_config, unpacked
+from espnet_ee.card import CARD_NAME, CardOptions, card_text, read_card, renamed
 from espnet_ee.data.files import disk_error
+from espnet_ee.data.training_set import training_set
 from espnet_ee.errors import ConfigError, EspnetEEError
-
-TAGS = ("espnet", "espnet-ee", "audio", "automatic-speech-recognition", "early-exit")
-USAGE = """## Use
-
-```sh
-pip install espnet-ee
-espnet-ee recognize --exp {repo} --policy entropy --threshold -0.1 audio.flac
-```
-
-```python
-from espnet_ee.host.inference import EarlyExitSpeech2Text
-
-asr = EarlyExitSpeech2Text.from_pretrained("{repo}")
-```
-
-Every utterance stops at the first exit whose score reaches the threshold. ESPnet's own
-`asr_inference` reads the model too, once `espnet_ee` is imported, and decodes at the last exit.
-"""
+from espnet_ee.report.model_card import CardFacts, card_body
 
 
-def write_folder(archive: Path, folder: Path, repo: str, licence: str, language: str) -> None:
+def write_folder(archive: Path, folder: Path, options: CardOptions) -> None:
     """Unpack ``archive`` (recipe stage 14) into ``folder``, replacing it, with a card README.md.
 
     Args:
         archive: The packed model.
         folder: Appears whole or not at all.
-        repo: ``USER/NAME`` on the hub.
-        licence: As the hub spells it, e.g. ``cc-by-4.0``.
-        language: ISO 639 code, e.g. ``en``.
+        options: With the name ``USER/NAME`` on the hub; what it does not state is as packed.
 
     Raises:
-        ConfigError: ``repo`` is not USER/NAME.
+        ConfigError: The name is not USER/NAME.
         CheckpointError: The archive is missing or damaged.
-        DataError: The disk is full.
+        DataError: The disk is full, or the card was changed by hand.
     """
-    if not re.fullmatch(r"[\w.-]+/[\w.-]+", repo):
-        raise ConfigError("a repository has a user and a name.", got=repo, want="USER/NAME")
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", options.name):
+        raise ConfigError("a repository has a user and a name.", got=options.name, want="USER/NAME")
     with unpacked(archive, folder.parent) as new:
-        card = "".join(_card(new, archive, repo, licence, language))
+        card = _card(new, archive, options)
         try:
-            (new / "README.md").write_text(card, encoding="utf-8")
+            (new / CARD_NAME).write_text(card, encoding="utf-8")
             shutil.rmtree(folder, ignore_errors=True)
             new.rename(folder)
         except OSError as error:
@@ -85,26 +65,17 @@ def upload(folder: Path, repo: str) -> str:
         ) from error
 
 
-def _card(folder: Path, archive: Path, repo: str, licence: str, language: str) -> Iterator[str]:
-    """The parts of the card; what the model is comes from its own files."""
-    meta = read_meta(folder, archive)
-    config_file = model_files(folder, archive).config
-    config = yaml.safe_load(config_file.read_text(encoding="utf-8"))
-    lacking = [key for key in ("encoder", "token_list", "token_type") if key not in config]
-    if lacking:
-        raise damaged(archive, f"{config_file.name} without {', '.join(lacking)}")
-    front = {"tags": list(TAGS), "library_name": "espnet", "license": licence, "language": language}
-    yield f"---\n{yaml.safe_dump(front, sort_keys=False)}---\n\n# {repo}\n\n"
-    yield "Speech recognition that stops early: each exit of the encoder can recognise.\n\n"
-    yield f"- encoder: `{config['encoder']}`{_exits(config)}\n"
-    yield f"- tokens: {len(config['token_list'])} ({config['token_type']})\n"
-    yield f"- ESPnet {meta.get('espnet', 'unknown')}, torch {meta.get('torch', 'unknown')}\n\n"
-    yield USAGE.format(repo=repo)
+def _card(folder: Path, archive: Path, options: CardOptions) -> str:
+    """The card that was packed, under its new name; else one of what the files say."""
+    packed = folder / CARD_NAME
+    if packed.is_file():
+        return renamed(*read_card(packed.read_text(encoding="utf-8"), archive), options)
+    meta, config = read_meta(folder, archive), read_model_config(folder, archive)
+    body = card_body(CardFacts(options.name, config, meta, training_set(config)))
+    return card_text(options, body + "".join(_results(folder)))
+
+
+def _results(folder: Path) -> Iterator[str]:
     for results in sorted(folder.rglob("RESULTS.md")):
         text = results.read_text(encoding="utf-8").removeprefix("# RESULTS\n")
         yield f"\n## Results\n{re.sub(r'^#', '##', text, flags=re.MULTILINE)}"
-
-
-def _exits(config: dict[str, Any]) -> str:
-    layers = config.get("encoder_conf", {}).get("exit_layers")
-    return f", exits after layers {', '.join(map(str, layers))}" if layers else ""

@@ -54,7 +54,8 @@ def test_a_dry_run_writes_everything_that_would_be_sent(
     assert "dry run: " in shown
     _, front, card = (folder / "README.md").read_text().split("---\n", 2)
     fields = yaml.safe_load(front)
-    assert (fields["license"], fields["language"]) == ("cc-by-4.0", "en")
+    assert "license" not in fields and "language" not in fields, "nobody stated them"
+    assert "## Licence\n\nNot stated." in card
     assert "automatic-speech-recognition" in fields["tags"]
     for text in ("exits after layers 2, 4", "3 (char)", 'from_pretrained("me/model")', "#### WER"):
         assert text in card

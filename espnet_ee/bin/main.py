@@ -34,15 +34,20 @@ SUBCOMMANDS: dict[str, tuple[str, str]] = {
     ),
     "compare": ("espnet_ee.bin.compare", "test how two systems differ: per exit, per policy"),
     "report": ("espnet_ee.bin.report", "write RESULTS.md and the figure of an experiment"),
+    "curves": ("espnet_ee.bin.curves", "draw the training of every exit over its epochs"),
     "merge-records": ("espnet_ee.bin.merge_records", "join the records of parallel decoding jobs"),
     "lexical": ("espnet_ee.bin.lexical", "learn words and spelling for policies that read text"),
     "clusters": ("espnet_ee.bin.clusters", "fit what the policy clusters needs, without texts"),
+    "card": ("espnet_ee.bin.card", "write the model card of a packed model into it"),
     "upload": ("espnet_ee.bin.upload", "send a packed model, with a card, to the Hugging Face hub"),
     "profile": (
         "espnet_ee.bin.profile",
         "measure how long a model takes to each exit on this machine",
     ),
-    "cost": ("espnet_ee.bin.cost", "GFLOPs up to each exit, counted from the waveform"),
+    "cost": (
+        "espnet_ee.bin.cost",
+        "parameters, GFLOPs and times up to each exit, before training too",
+    ),
 }
 EXIT_ERROR = 1
 EXIT_USAGE = 2

@@ -12,6 +12,7 @@ from espnet_ee.errors import ConfigError
 from espnet_ee.scored_set import LAYER
 
 if TYPE_CHECKING:
+    from espnet_ee.card import CardOptions
     from espnet_ee.decoding.ctc_beam import CTCBeamOptions
     from espnet_ee.host.attention_decoding import BeamOptions
     from espnet_ee.policies import ExitPolicy
@@ -83,6 +84,22 @@ def add_search_options(parser: argparse.ArgumentParser, dash: str) -> None:
     add("lm_file", Path, "parameters of a neural language model for the search")
     add("lm_train_config", Path, "its configuration; default: config.yaml beside its parameters")
     add("lm_weight", float, "of its score; default 1")
+
+
+def add_card_options(parser: argparse.ArgumentParser) -> None:
+    """What only people know of a model; what is not given is not stated, or as it was packed."""
+    parser.add_argument("--license", help="of the parameters, as the hub spells it: cc-by-4.0")
+    parser.add_argument("--language", help="ISO 639 code, e.g. en")
+    parser.add_argument(
+        "--dataset", action="append", default=[], help="corpus of the training; may be repeated"
+    )
+
+
+def card_options(args: argparse.Namespace, name: str) -> CardOptions:
+    """What ``add_card_options`` asked for."""
+    from espnet_ee.card import CardOptions
+
+    return CardOptions(name, args.license, args.language, tuple(args.dataset))
 
 
 def search_of(args: argparse.Namespace) -> BeamOptions | CTCBeamOptions | None:

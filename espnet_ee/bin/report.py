@@ -13,6 +13,7 @@ from espnet_ee.errors import ConfigError, DataError
 from espnet_ee.measured import MEASURED_NAME, MeasuredLatency
 from espnet_ee.replay import OperatingPoint
 from espnet_ee.report.choice import worth_drawing
+from espnet_ee.report.curves import CURVES_NAME, write_curves
 from espnet_ee.report.experiment import Decoded, load_experiment
 from espnet_ee.report.figure import Panel, check_matplotlib, draw, make_panel
 from espnet_ee.report.files import write_text
@@ -106,6 +107,8 @@ def run(args: argparse.Namespace) -> int:
     sys.stdout.write(summary_text([*decoded, *compared]))
     sys.stdout.write(f"\nTables: {output / 'RESULTS.md'}, {output / TABLE}\n")
     sys.stdout.write(f"Figure: {output / FIGURE}\nPage:   {output / PAGE_NAME}\n")
+    if write_curves(args.exp, output / CURVES_NAME):
+        sys.stdout.write(f"Training curves: {output / CURVES_NAME}\n")
     return 0
 
 

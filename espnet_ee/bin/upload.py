@@ -6,14 +6,15 @@ import argparse
 import sys
 from pathlib import Path
 
+from espnet_ee.bin.options import add_card_options, card_options
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``espnet-ee upload``."""
     parser.add_argument("archive", type=Path, help="packed model (.zip) of recipe stage 14")
     parser.add_argument("--repo", required=True, metavar="USER/NAME", help="where it goes")
     parser.add_argument("--folder", type=Path, help="what is sent; default: beside the archive")
-    parser.add_argument("--license", default="cc-by-4.0", help="of the parameters")
-    parser.add_argument("--language", default="en", help="ISO 639 code")
+    add_card_options(parser)
     parser.add_argument("--dry-run", action="store_true", help="write the folder, send nothing")
 
 
@@ -22,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     from espnet_ee.publish import upload, write_folder
 
     folder = args.folder or args.archive.with_suffix("")
-    write_folder(args.archive, folder, args.repo, args.license, args.language)
+    write_folder(args.archive, folder, card_options(args, args.repo))
     for path in sorted(folder.rglob("*")):
         if path.is_file():
             name = path.relative_to(folder)

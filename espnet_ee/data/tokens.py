@@ -47,6 +47,37 @@ def with_special(tokens: Iterable[str]) -> list[str]:
     return [BLANK, UNKNOWN, *tokens, SOS_EOS]
 
 
+def placeholders(count: int) -> list[str]:
+    """So many tokens of a model whose costs are counted before it has a token list.
+
+    Raises:
+        ConfigError: fewer than every token list has.
+    """
+    fewest = len(with_special([]))
+    if count < fewest:
+        raise ConfigError(
+            "a vocabulary has at least blank, unknown token and sentence border.",
+            got=f"{count} tokens",
+            want=f"{fewest} or more",
+        )
+    return with_special(f"token{number}" for number in range(count - fewest))
+
+
+def read_tokens(path: Path) -> list[str]:
+    """A token list, one token per line.
+
+    Raises:
+        DataError: the file is missing or empty.
+    """
+    try:
+        tokens = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"the token list {path} cannot be read.", got=str(error)) from error
+    if not tokens:
+        raise DataError(f"the token list {path} is empty.", want="a token per line")
+    return tokens
+
+
 def characters(texts: Iterable[str], symbols: Sequence[str] = ()) -> list[str]:
     """Characters, most frequent first; each of ``symbols`` is one token, a space is ``<space>``."""
     pattern = re.compile("|".join([*map(re.escape, symbols), "."]), re.DOTALL)

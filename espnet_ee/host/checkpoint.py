@@ -79,8 +79,12 @@ def load_model(config: Path, checkpoint: Path, device: str = "cpu") -> LoadedMod
     return LoadedModel(model, args, config, checkpoint, sha256_of(checkpoint))
 
 
-def read_training_config(config: Path) -> argparse.Namespace:
+def read_training_config(config: Path, find_files: bool = True) -> argparse.Namespace:
     """``config.yaml`` of an experiment, with paths that hold from any working directory.
+
+    Args:
+        config: The file.
+        find_files: False leaves the paths in it as they are, for who does not read them.
 
     Raises:
         ConfigError: Missing, or not a training configuration.
@@ -88,6 +92,8 @@ def read_training_config(config: Path) -> argparse.Namespace:
     required = {"encoder", "encoder_conf", "model", "model_conf", "token_list", "token_type"}
     settings = read_settings(config, required)
     _check_keys(settings, config)
+    if not find_files:
+        return argparse.Namespace(**settings)
     # Training writes paths relative to the recipe folder.
     for holder, key in (
         (settings, "bpemodel"),
@@ -112,12 +118,18 @@ def read_settings(config: Path, required: set[str]) -> dict[str, Any]:
         ) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"configuration {config} is not YAML.", got=str(error)) from error
+    if not isinstance(settings or {}, dict):
+        raise ConfigError(
+            f"{config} is not a training configuration.",
+            got=type(settings).__name__,
+            want="key: value lines",
+        )
     missing = required - set(settings or {})
     if missing:
         raise ConfigError(
             f"{config} is not a training configuration.", got=f"no {', '.join(sorted(missing))}"
         )
-    return dict(settings)
+    return dict(settings or {})
 
 
 def _check_keys(settings: dict[str, Any], config: Path) -> None:

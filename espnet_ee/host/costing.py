@@ -30,6 +30,12 @@ def sample_rate_of(args: argparse.Namespace) -> int:
     return parse_rate(str((args.frontend_conf or {}).get("fs", 16000)))
 
 
+def input_rate(model: EarlyExitASRModel, rate: int) -> int:
+    """Samples, or feature frames, that a model reads per second of audio at ``rate`` Hz."""
+    from_features = model.frontend is None and not model.encoder.reads_samples
+    return FEATURES_PER_SEC if from_features else rate
+
+
 def log_mel_of(frontend: Any) -> LogMelFrontend | None:
     """Sizes of ESPnet's default front-end; None for models that read features.
 
@@ -59,9 +65,8 @@ def reference_cost(
         rules = [build_policy(name) for name in policy_names()]
     counter = cost_model_of(model, rules)
     if model.frontend is None:
-        per_sec = rate if model.encoder.reads_samples else FEATURES_PER_SEC
-        return counter.utterance(int(seconds * per_sec))
-    silence = torch.zeros(1, int(seconds * rate), device=next(model.parameters()).device)
+        return counter.utterance(round(seconds * input_rate(model, rate)))
+    silence = torch.zeros(1, round(seconds * rate), device=next(model.parameters()).device)
     samples = torch.tensor([silence.shape[1]], device=silence.device)
     _, frames = model.speech_features(silence, samples)
     return counter.utterance(int(frames))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from espnet_ee.errors import ConfigError
 from espnet_ee.exits import LayeredEncoder
@@ -38,6 +39,10 @@ class EarlyExitEncoder(LayeredEncoder, AbsEncoder):
         """Draw whether this pass leaves out block ``layer``, counted from 1."""
         rate = self.drop_rates[layer - 1] if self.training else 0.0
         return rate > 0.0 and torch.rand(1).item() < rate
+
+    @abstractmethod
+    def layer_modules(self, layer: int) -> Sequence[nn.Module]:
+        """What only a pass that reaches block ``layer`` runs; for counting its parameters."""
 
     def load_pretrained(self) -> None:
         """Read pre-trained weights, where the configuration names some; called before training."""

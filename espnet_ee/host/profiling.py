@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 import numpy as np
@@ -13,6 +13,7 @@ from espnet_ee.host.inference import EarlyExitSpeech2Text
 from espnet_ee.host.waves import Wave
 from espnet_ee.latency import LatencyProfile, fit, setting_of
 from espnet_ee.limits import Limits
+from espnet_ee.scoring import FloatArray
 
 LENGTHS_SEC = (1.0, 2.0, 4.0, 8.0, 16.0, 24.0)
 LONGER = 0.013  # from one repeat to the next: speech seldom has the same number of frames twice
@@ -31,16 +32,10 @@ def measure_latency(
         lengths_sec: Of noise; beyond the longest is extrapolated.
         repeats: Of each length and exit, each a little longer than the one before.
     """
-    rng, audio_sec, times = np.random.default_rng(0), [], []
-    for repeat in range(repeats + 1):
-        for nominal_sec in lengths_sec:
-            samples = round(nominal_sec * (1.0 + LONGER * repeat) * asr.sample_rate)
-            wave = rng.normal(0.0, 0.1, samples).astype(np.float32)
-            took = [_call_sec(asr, wave, layer) for layer in asr.exit_layers]
-            if repeat:  # the first warms up
-                audio_sec.append(samples / asr.sample_rate)
-                times.append(took)
-    coefficients, margin = fit(audio_sec, np.array(times))
+    lengths = [sec * (1.0 + LONGER * again) for again in range(repeats + 1) for sec in lengths_sec]
+    audio_sec, times = time_exits(asr, noise(lengths, asr.sample_rate))
+    warm = len(lengths_sec)  # the first of each warms up
+    coefficients, margin = fit(audio_sec[warm:].tolist(), times[warm:])
     return LatencyProfile(
         setting=setting_of(asr.loaded.sha256, asr.device),
         date=datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -49,6 +44,27 @@ def measure_latency(
         lengths_sec=tuple(lengths_sec),
         margin=margin,
     )
+
+
+def noise(lengths_sec: Iterable[float], rate: int) -> Iterator[Wave]:
+    """A waveform of noise for each length."""
+    rng = np.random.default_rng(0)
+    for sec in lengths_sec:
+        yield rng.normal(0.0, 0.1, round(sec * rate)).astype(np.float32)
+
+
+def about(seconds: float, count: int) -> list[float]:
+    """So many lengths around ``seconds``, none as long as the one before."""
+    return [seconds * (1.0 + LONGER * (place % 5 - 2)) for place in range(count)]
+
+
+def time_exits(asr: EarlyExitSpeech2Text, waves: Iterable[Wave]) -> tuple[FloatArray, FloatArray]:
+    """``(U,)`` seconds of audio, and ``(U, E)`` seconds of calls that stop at each exit."""
+    audio_sec, times = [], []
+    for wave in waves:
+        audio_sec.append(len(wave) / asr.sample_rate)
+        times.append([_call_sec(asr, wave, layer) for layer in asr.exit_layers])
+    return np.array(audio_sec), np.array(times)
 
 
 def _call_sec(asr: EarlyExitSpeech2Text, wave: Wave, layer: int) -> float:

@@ -222,6 +222,10 @@ class EarlyExitSSLEncoder(EarlyExitEncoder):
         )
         return hidden
 
+    def layer_modules(self, layer: int) -> list[nn.Module]:
+        """Block ``layer``."""
+        return [self.encoder.transformer.layers[layer - 1]]
+
     def exit_hidden(self, hidden: Tensor) -> Tensor:
         """The final normalisation of pre-norm models; post-norm blocks end in their own."""
         if self.sizes.encoder_layer_norm_first:

@@ -167,6 +167,11 @@ class StackEncoder(EarlyExitEncoder):
         update = branch(halved, self.block_context(halved))
         return replace(after, hidden=after.hidden + branch.stretch(update, after.hidden.shape[1]))
 
+    def layer_modules(self, layer: int) -> list[nn.Module]:
+        """Block ``layer`` and, where there is one, the half-rate block beside it."""
+        branch = self._branch(layer)
+        return [self._block(layer), *([] if branch is None else [branch])]
+
     def exit_hidden(self, hidden: Tensor) -> Tensor:
         """The shared final normalisation, as ESPnet's Conformer has for intermediate outputs."""
         return self.after_norm(hidden) if self._final_norm else hidden

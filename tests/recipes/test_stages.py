@@ -346,5 +346,28 @@ def test_upload_is_asked_for_and_can_be_tried(recipe: Any) -> None:
         recipe.folder
         / "exp/asr_train_raw_en_char/asr_train_raw_en_char_valid.cer_ctc.ave/README.md"
     )
-    assert "language: en" in card.read_text()
+    shown = card.read_text()
+    assert "language: en" in shown and "\n# me/model\n" in shown and "license" not in shown
+    assert "- set: `train`\n- utterances: 4\n" in shown, "read from the dump folder"
+    recipe.succeed(*options, "--license", "mit", "--hf_repo", "me/model", "--hf_dry_run", "true")
+    assert "license: mit" in card.read_text()
     assert "Stage 16: skipped (--skip_upload_hf leaves it out)" in recipe.succeed("--stage", "16")
+
+
+def test_latency_is_measured_once_if_asked_for(recipe: Any) -> None:
+    original = (recipe.folder / "python").read_text().partition("\n")[2]
+    recipe.add_script(
+        "python",
+        """#!/usr/bin/env bash
+if [ "${3:-}" = cost ]; then echo "$*" >> measured; echo "{}" > "${@: -1}"; exit; fi
+"""
+        + original,
+    )
+    recipe.succeed("--stop_stage", "12")
+    assert not (recipe.folder / "measured").exists()
+    model = "exp/asr_train_raw_en_char"
+    for _ in range(2):
+        recipe.succeed("--stop_stage", "12", "--measure_latency", "true")
+    [called] = (recipe.folder / "measured").read_text().splitlines()
+    assert called.endswith(f"--device cpu --save {model}/latency.json")
+    assert f"--measure --checkpoint {model}/valid.cer_ctc.ave.pth --audio dump/raw/test/" in called

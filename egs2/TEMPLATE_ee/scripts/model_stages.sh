@@ -102,6 +102,7 @@ stage_12() {
     write_lexical
     if [ "${num_clusters}" -gt 0 ]; then write_clusters; fi
     for set in "${decode_sets[@]}"; do decode_set "${set}"; done
+    if "${measure_latency}"; then write_latency; fi
 }
 
 # What policies that read text know of the language: the training texts' words and spelling.
@@ -123,6 +124,18 @@ write_clusters() {
         --output "${asr_exp}/clusters.npz" || return 0
     py espnet_ee.bin.main clusters --wav_scp "${audio}" --exp "${asr_exp}" --checkpoint "${model}" \
         --num_clusters "${num_clusters}"
+    finish
+}
+
+# Times to each exit on this machine, of some utterances of the first test set, one by one; the machine should be idle.
+write_latency() {
+    local audio device=cpu model="${asr_exp}/${inference_asr_model}"
+    audio="$(org_of "${decode_sets[0]}")/wav.scp"
+    if "${gpu_inference}"; then device=cuda; fi
+    begin 12 "${asr_exp}/.done.latency" --option "device=${device}" --audio "${audio}" --stat "${model}" \
+        --output "${asr_exp}/latency.json" || return 0
+    py espnet_ee.bin.main cost "${asr_exp}" --measure --checkpoint "${model}" --audio "${audio}" \
+        --device "${device}" --save "${asr_exp}/latency.json"
     finish
 }
 
@@ -192,16 +205,21 @@ stage_13() {
     if [ -x local/score.sh ]; then local/score.sh ${local_score_opts} "${asr_exp}"; fi
 }
 
-# Reads the model; writes one zip file that ESPnet's tools take, and that needs espnet_ee to be imported.
+# Reads the model and what was measured; writes one zip file that ESPnet's tools take, and that needs espnet_ee to be
+# imported, with a model card in it.
 stage_14() {
-    local file options=() model="${asr_exp}/${inference_asr_model}"
+    local file options=() card=() model="${asr_exp}/${inference_asr_model}"
     if [ ! -f "${model}" ]; then die "there is no model to pack." "${model}" "" "run stage 11"; fi
     for file in "${token_list}" "${bpemodel}" "${asr_stats_dir}/train/feats_stats.npz" \
-        "${asr_exp}"/{RESULTS.md,lexical.json.gz,clusters.npz}; do
+        "${asr_exp}"/{RESULTS.md,latency.json,lexical.json.gz,clusters.npz}; do
         if [ -f "${file}" ]; then options+=(--option "${file}"); fi
     done
     py espnet2.bin.pack asr --asr_train_config "${asr_exp}/config.yaml" \
         --asr_model_file "${model}" "${options[@]}" --outpath "${packed}"
+    if [ -n "${license}" ]; then card+=(--license "${license}"); fi
+    if [ "${lang}" != noinfo ]; then card+=(--language "${lang}"); fi
+    py espnet_ee.bin.main card "${packed}" --exp "${asr_exp}" --train-data "${data_feats}/${train_set}" \
+        --dev "${valid_set}" --dataset "$(basename "${PWD%_ee}")" "${card[@]}"
     log "Stage 14: ${packed}"
 }
 
