@@ -1,0 +1,110 @@
+"""Trainings of one kind with several seeds: their errors together, and against another kind.
+
+Records lie in ``RECORDS/<kind>/seed<N>/<set>/record.jsonl.gz``. U utterances, E exits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from espnet_ee.comparison.testing import permutation_p_values
+from espnet_ee.errors import DataError
+from espnet_ee.records import RECORD_NAME, read_record
+from espnet_ee.scored_set import ScoredSet, score_set
+from espnet_ee.scoring import FloatArray, IntArray
+from espnet_ee.statistics import error_rate_intervals, units_of
+
+
+@dataclass(frozen=True)
+class Trainings:
+    """Trainings of one kind, decoded on one set.
+
+    Attributes:
+        kind: What they have in common.
+        seeds: Numbers of the trainings.
+        scored: One per seed.
+    """
+
+    kind: str
+    seeds: tuple[int, ...]
+    scored: tuple[ScoredSet, ...]
+
+    @property
+    def rates(self) -> FloatArray:
+        """Word error rates, ``(seeds, E)``."""
+        return np.stack([one.words.errors.sum(0) / one.words.lengths.sum() for one in self.scored])
+
+    def errors(self, layer: int, seeds: Sequence[int]) -> IntArray:
+        """Word errors of some seeds together at one layer's exit, ``(U,)``."""
+        column = self.scored[0].header.exits.index(layer)
+        found = [self.scored[self.seeds.index(seed)].words.errors[:, column] for seed in seeds]
+        total: IntArray = np.sum(found, axis=0)
+        return total
+
+    def cells(self) -> list[str]:
+        """Mean over seeds and its 95 % interval by speakers, one cell per exit, in per cent."""
+        errors = np.sum([one.words.errors for one in self.scored], axis=0)  # (U, E)
+        lengths = self.scored[0].words.lengths * len(self.scored)
+        spread = error_rate_intervals(errors.T, lengths, self.scored[0].speakers)
+        means = 100 * self.rates.mean(0)
+        ends = zip(means, 100 * spread.low, 100 * spread.high, strict=True)
+        return [f"{mean:.1f} ({low:.1f} - {high:.1f})" for mean, low, high in ends]
+
+
+def load_seeds(records: Path, kind: str, set_name: str) -> Trainings:
+    """All seeds of one kind that are there, perhaps none.
+
+    Raises:
+        DataError: Trainings that were decoded at different exits or on different texts.
+    """
+    paths = {
+        int(path.parents[1].name.removeprefix("seed")): path
+        for path in records.glob(f"{kind}/seed*/{set_name}/{RECORD_NAME}")
+    }
+    scored = tuple(score_set(read_record(paths[seed])) for seed in sorted(paths))
+    if len({(one.header.exits, tuple(one.words.lengths)) for one in scored}) > 1:
+        raise DataError(f"seeds of {kind} on {set_name} differ in exits or texts.")
+    return Trainings(kind, tuple(sorted(paths)), scored)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How many points of WER one kind has more than another, over the seeds of both.
+
+    Attributes:
+        seeds: Which.
+        points: A fraction of the reference words; below 0, the first has fewer errors.
+        low: Lower end of its 95 % interval, speakers drawn.
+        high: Upper end.
+        p: Of the permutation test over speakers, two-sided.
+    """
+
+    seeds: tuple[int, ...]
+    points: float
+    low: float
+    high: float
+    p: float
+
+
+def difference(one: Trainings, other: Trainings, layer: int, other_layer: int) -> Difference:
+    """Compare an exit of one kind with an exit of another on the same utterances.
+
+    Raises:
+        DataError: No common seed, or other utterances.
+    """
+    seeds = tuple(seed for seed in one.seeds if seed in other.seeds)
+    if not seeds:
+        raise DataError(f"{one.kind} and {other.kind} have no seed in common.")
+    lengths = one.scored[0].words.lengths
+    if not np.array_equal(lengths, other.scored[0].words.lengths):
+        raise DataError(f"{one.kind} and {other.kind} were decoded on different texts.")
+    more = (one.errors(layer, seeds) - other.errors(other_layer, seeds))[None]
+    speakers, words = one.scored[0].speakers, lengths * len(seeds)
+    ends = error_rate_intervals(more, words, speakers)
+    (p,) = permutation_p_values(more, units_of(speakers))
+    points = float(more.sum() / words.sum())
+    return Difference(seeds, points, float(ends.low[0]), float(ends.high[0]), float(p))

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Exits trained together from scratch against single-exit models of every depth, on AN4; see README.md.
+# The corpus lies in AN4=FOLDER. Everything resumes: run it again after an interruption.
+#   ./run.sh --ngpu 1 --jobs 12      all trainings, seeds 0 1 2: minutes on a large GPU
+#   ./run.sh --jobs 2                the same on two cores: at most 90 minutes a training, days in all
+#   ./run.sh --seeds 0               the first seed only
+#   ./run.sh --list                  what is left to do; --only JOB does one of them
+#   ./run.sh --quick                 a few updates of three trainings: does it run?
+set -euo pipefail
+cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
+# shellcheck source=../common.sh
+. ../common.sh
+parse_common "$@"
+no_more
+# shellcheck source=../an4.sh
+. ../an4.sh
+
+depths="02 04 06 08 10 12"
+if [ -n "${quick}" ]; then depths=02; fi
+
+# Both learning rates for every model: a single-exit model of twelve blocks does not learn at the higher one.
+jobs_of() {
+    local depth rate
+    for rate in high low; do
+        echo "joint_${rate}/seed$1"
+        for depth in ${depths}; do echo "single${depth}_${rate}/seed$1"; done
+    done
+    if [ -z "${quick}" ]; then echo "truncated_high/seed$1" "truncated_low/seed$1"; fi
+}
+
+run_job() {
+    local rate=0.003 depth
+    case "$1" in *_low/*) rate=0.001 ;; esac
+    case "$1" in
+        joint_*) learn "$1" "${rate}" "" ;;
+        single*)
+            depth=${1#single}
+            depth=$((10#${depth%%_*}))
+            learn "$1" "${rate}" "--encoder_conf num_blocks=${depth} --encoder_conf exit_layers=[${depth}]"
+            ;;
+        truncated_*) truncated "$1" "${1/truncated/single12}" ;;
+    esac
+}
+
+an4_data
+run_jobs
+if [ -z "${list}${only}" ]; then
+    "${PYTHON:-python3}" summarise.py "${records}" --out "$([ -n "${quick}" ] && echo "${exp}" || echo "${here}")/RESULTS.md"
+fi

@@ -1,0 +1,145 @@
+"""Exits trained together against single-exit models of every depth, from their records."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from espnet_ee.comparison.testing import holm
+from espnet_ee.errors import DataError
+from espnet_ee.report.seeds import Difference, Trainings, difference, load_seeds
+from espnet_ee.report.tables import markdown
+
+DEV, SETS = "train_dev", ("test", "train_dev")
+LAYERS = (2, 4, 6, 8, 10, 12)
+RATES = {"high": "0.003", "low": "0.001"}
+TITLES = {
+    "joint": "six exits, trained together",
+    "single": "single-exit models, one of each depth",
+    "truncated": "single-exit model of 12 blocks, its head at every depth",
+}
+
+
+def choose_rate(records: Path, kind: str) -> str | None:
+    """The learning rate whose trainings have the lower WER on dev; None where there are none.
+
+    Over the seeds that both have, if both have any.
+    """
+    found = {rate: load_seeds(records, f"{kind}_{rate}", DEV) for rate in RATES}
+    found = {rate: one for rate, one in found.items() if one.seeds}
+    common = set.intersection(*(set(one.seeds) for one in found.values())) if found else set()
+
+    def wer(rate: str) -> float:
+        one = found[rate]
+        kept = [index for index, seed in enumerate(one.seeds) if seed in common or not common]
+        return float(one.rates[kept, -1].mean())
+
+    return min(found, key=wer) if found else None
+
+
+def chosen(records: Path) -> dict[str, str]:
+    """Kind without its learning rate -> with the better one. Truncation follows its model."""
+    kinds = ["joint", *(f"single{layer:02d}" for layer in LAYERS)]
+    rates = {kind: choose_rate(records, kind) for kind in kinds}
+    if rates["single12"] is not None:
+        rates["truncated"] = rates["single12"]
+    return {kind: f"{kind}_{rate}" for kind, rate in rates.items() if rate}
+
+
+def exits_table(models: dict[str, Trainings]) -> list[str]:
+    """One row per way to train."""
+    rows = []
+    for kind in ("joint", "truncated"):
+        if kind in models:
+            one = models[kind]
+            rows.append([TITLES[kind], seeds_text([one]), *one.cells()])
+    singles = {layer: models.get(f"single{layer:02d}") for layer in LAYERS}
+    cells = [one.cells()[0] if one else "" for one in singles.values()]
+    rows.insert(1, [TITLES["single"], seeds_text([one for one in singles.values() if one]), *cells])
+    return markdown(("training", "seeds", *(f"exit {layer}" for layer in LAYERS)), rows)
+
+
+def seeds_text(found: Sequence[Trainings]) -> str:
+    """The seeds that all have; more of some in brackets."""
+    if not found:
+        return ""
+    common = set.intersection(*(set(one.seeds) for one in found))
+    more = set.union(*(set(one.seeds) for one in found)) - common
+    text = ", ".join(map(str, sorted(common)))
+    return f"{text} (some: {', '.join(map(str, sorted(more)))})" if more else text
+
+
+def differences(models: dict[str, Trainings]) -> list[str]:
+    """What training together gains or costs at each depth."""
+    if "joint" not in models:
+        return []
+    found: list[tuple[str, int, Difference]] = []
+    for kind in ("single", "truncated"):
+        for layer in LAYERS:
+            other = models.get(f"single{layer:02d}" if kind == "single" else kind)
+            if other and set(other.seeds) & set(models["joint"].seeds):
+                found.append((kind, layer, difference(models["joint"], other, layer, layer)))
+    if not found:
+        return []
+    adjusted = holm([one.p for _, _, one in found])
+    rows = [
+        [
+            TITLES[kind],
+            str(layer),
+            ", ".join(map(str, one.seeds)),
+            f"{100 * one.points:+.1f} ({100 * one.low:+.1f} - {100 * one.high:+.1f})",
+            f"{p:.3f}",
+        ]
+        for (kind, layer, one), p in zip(found, adjusted, strict=True)
+    ]
+    columns = ("six exits, trained together, less", "exit", "seeds", "WER points (95 %)", "p, Holm")
+    return ["", *markdown(columns, rows)]
+
+
+def seed_table(models: dict[str, Trainings]) -> list[str]:
+    """Every training on its own, at the learning rate that was taken."""
+    rows = []
+    for kind, one in models.items():
+        rate = RATES[one.kind.rpartition("_")[2]]
+        for seed, rates in zip(one.seeds, one.rates, strict=True):
+            cells = dict(zip(one.scored[0].header.exits, rates, strict=True))
+            shown = [f"{100 * cells[layer]:.1f}" if layer in cells else "" for layer in LAYERS]
+            rows.append([kind, rate, str(seed), *shown])
+    columns = ("training", "learning rate", "seed", *(f"exit {layer}" for layer in LAYERS))
+    return markdown(columns, rows)
+
+
+def results(records: Path) -> str:
+    """The whole of RESULTS.md."""
+    kinds = chosen(records)
+    if not kinds:
+        raise DataError("no records of any training", got=str(records), fix="./run.sh")
+    lines = [
+        "# RESULTS",
+        "",
+        "Made by `python summarise.py records`; do not edit. Word error rates in per cent, greedy",
+        "CTC, with 95 % intervals by resampling speakers, errors of all seeds together. Models are",
+        f"trained at learning rates {' and '.join(RATES.values())} and taken at the one with the lower WER on",
+        f"{DEV}; where only one was run, at that one. p: permutations of speakers, two-sided, with",
+        "Holm's correction over the table.",
+    ]
+    for set_name in SETS:
+        models = {kind: load_seeds(records, name, set_name) for kind, name in kinds.items()}
+        models = {kind: one for kind, one in models.items() if one.seeds}
+        lines += ["", f"## {set_name}", "", *exits_table(models), *differences(models)]
+        lines += ["", *seed_table(models)]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Write RESULTS.md."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("records", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("RESULTS.md"))
+    args = parser.parse_args()
+    args.out.write_text(results(args.records), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
