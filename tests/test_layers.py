@@ -111,7 +111,9 @@ def test_commands_hold_no_logic(path):
 
 
 @pytest.mark.parametrize(
-    "words", [["--help"], ["sweep", "--help"], ["report", "--help"]], ids=" ".join
+    "words",
+    [["--help"], *([name, "--help"] for name in ("sweep", "compare", "report"))],
+    ids=" ".join,
 )
 def test_help_is_quick_and_imports_nothing_heavy(words):
     code = (

@@ -76,13 +76,22 @@ class Targets:
 
 @dataclass(frozen=True)
 class _Line:
-    """A curve of each draw: ``(T, R)`` costs per second, rising, and WERs."""
+    """A curve of each draw.
+
+    Attributes:
+        cost: Per second, rising, ``(T, R)``.
+        wer: For that, ``(T, R)``.
+        last_cost: Of the last exit for all, ``(R,)``.
+        last_wer: Its WER.
+    """
 
     cost: FloatArray
     wer: FloatArray
+    last_cost: FloatArray
+    last_wer: FloatArray
 
     def wer_at(self, cost: FloatArray) -> FloatArray:
-        """WER for ``cost`` ``(R,)``; NaN if the first exit costs more, the last's if it is less."""
+        """WER for ``cost`` ``(R,)``; NaN if all cost more, that of the dearest if all cost less."""
         below = (self.cost <= cost).sum(axis=0) - 1
         left = np.clip(below, 0, max(len(self.cost) - 2, 0))
         wer = _between(self.cost, self.wer, left, cost)
@@ -90,7 +99,7 @@ class _Line:
         return np.where(below < 0, np.nan, wer)
 
     def cost_at(self, wer: FloatArray) -> FloatArray:
-        """Least cost whose WER is at most ``wer`` ``(R,)``, no less than the last threshold's."""
+        """Least cost whose WER is at most ``wer`` ``(R,)``, which some threshold has."""
         first = (self.wer <= wer).argmax(axis=0)
         cost = _between(self.wer, self.cost, np.maximum(first - 1, 0), wer)
         return np.where(first == 0, self.cost[0], cost)
@@ -156,15 +165,16 @@ def trade_offs(
 def _line(sums: FloatArray, words: FloatArray) -> _Line:
     """From sums of errors, of costs and of seconds ``(2 T + 1, R)``."""
     thresholds = len(sums) // 2
-    cost = sums[thresholds:-1] / sums[-1]
-    # Texts by a search may cost less at a deeper exit; who may spend more need not.
-    return _Line(np.maximum.accumulate(cost), sums[:thresholds] / np.maximum(words, 1.0))
+    cost, wer = sums[thresholds:-1] / sums[-1], sums[:thresholds] / np.maximum(words, 1.0)
+    order = np.argsort(cost, axis=0, kind="stable")  # a search may cost less at a deeper exit
+    rising, along = (np.take_along_axis(values, order, axis=0) for values in (cost, wer))
+    return _Line(rising, along, cost[-1], wer[-1])
 
 
 def _figures(one: _Line, two: _Line, targets: Targets) -> tuple[FloatArray, FloatArray]:
     """WERs of both at the costs, then costs of both at the WERs: ``(targets, R)`` each."""
-    costs = [share * one.cost[-1] for share in targets.cost_shares]
-    worse = np.maximum(one.wer[-1], two.wer[-1])
+    costs = [share * one.last_cost for share in targets.cost_shares]
+    worse = np.maximum(one.last_wer, two.last_wer)
     wers = [worse + excess for excess in targets.excesses]
     first, second = (
         np.stack([*map(line.wer_at, costs), *map(line.cost_at, wers)]) for line in (one, two)

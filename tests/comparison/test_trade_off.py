@@ -103,8 +103,18 @@ def test_one_exit_has_one_cost(scored):
 def test_costs_that_fall_with_depth_do_no_harm(scored):
     text = scored.text_gflops.copy()
     text[:, 0] += 5 * scored.body_gflops[:, -1]  # a search at the first exit that takes long
-    found = compared(replace(scored, text_gflops=text), scored)
-    assert [point.first >= point.second for point in found[3:]] == [True, True]
+    dear = replace(scored, text_gflops=text)
+    found = compared(dear, scored, targets=Targets((1.0, 2.0), (0.0,)))
+    points = sorted(points_of(dear, "entropy"))
+    last = fixed_exits(scored)[-1]
+    costs, wers = zip(*points, strict=True)
+    assert costs[0] != points_of(dear, "entropy")[0][0]
+    whole = points_of(dear, "entropy")[-1][0]
+    assert [point.first for point in found[:2]] == pytest.approx(
+        [np.interp(share * whole, costs, wers) for share in (1.0, 2.0)]
+    )
+    cheapest = min(cost for cost, wer in points if wer <= last.wer)
+    assert found[2].first <= cheapest * (1 + 1e-9)
 
 
 def test_intervals_hold_the_estimate_and_repeat_with_the_seed(scored):
