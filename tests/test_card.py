@@ -239,6 +239,13 @@ def test_what_is_no_packed_model(content, tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ([] if content is None else [NAME])
 
 
+def test_a_misspelt_experiment_is_no_card_without_results(packed, capsys):
+    content = packed.read_bytes()
+    assert main(["card", str(packed), "--exp", "gone"]) == 1
+    assert "there is no experiment gone" in capsys.readouterr().err
+    assert packed.read_bytes() == content
+
+
 def test_damaged_latency_is_one_error(made, tmp_path, capsys):
     exp = shutil.copytree(made / "exp", tmp_path / "exp")
     (exp / "latency.json").write_text("{")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,7 +135,7 @@ def test_times_before_training_say_so(tmp_path, capsys):
     assert main([*map(str, [*words, "--seconds", 1, 2, "--save", where])]) == 0
     shown = capsys.readouterr().out
     assert "with random weights" in shown
-    assert "Times: 4 utterances (noise of 1 s, 2 s)" in shown
+    assert "Times: 4 utterance(s) (noise of 1 s, 2 s)" in shown
     assert shown.count("p95 ms") == 2, "a table for each length"
     assert MeasuredLatency.load(where).random_weights
 
@@ -147,7 +149,9 @@ def test_times_before_training_say_so(tmp_path, capsys):
         (["CONF", "--token-list", "gone.txt"], "gone.txt cannot be read"),
         (["EXP", "--vocab-size", "20"], "has a token list of its own"),
         (["EXP", "--save", "x.json"], "add --measure"),
-        (["EXP", "--measure", "--save", "gone/x.json"], "no folder gone"),
+        (["EXP", "--checkpoint", "x.pth"], "add --measure"),
+        (["EXP", "--checkpoint", "x.pth", "--measure"], "checkpoint x.pth does not exist"),
+        (["EXP", "--measure", "--save", "gone/x.json"], "no folder gone that may be written in"),
         (["EXP", "--utterances", "3"], "add --audio or --measure"),
         (["EXP", "--seconds", "0.001"], "impossible length"),
         (["EXP", "--seconds", "1e9"], "impossible length"),
@@ -171,3 +175,14 @@ def test_a_model_of_features_is_counted_from_them_and_not_timed(tmp_path, capsys
     assert "counted from the features" in capsys.readouterr().out
     assert main(["cost", str(exp), "--measure"]) == 1
     assert "cannot be timed from the waveform" in capsys.readouterr().err
+
+
+def test_the_table_of_the_documents_is_what_the_command_prints(monkeypatch, capsys):
+    root = Path(__file__).resolve().parent.parent
+    monkeypatch.chdir(root)
+    text = (root / "docs/cost.md").read_text(encoding="utf-8")
+    command, table = re.search(
+        r"```sh\nespnet-ee (cost .*)\n```\n\n```\n(.*?)```", text, re.DOTALL
+    ).groups()
+    assert main(command.split()) == 0
+    assert capsys.readouterr().out == table

@@ -47,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
     from espnet_ee.data.training_set import training_set
     from espnet_ee.report.model_card import CardFacts, card_body
 
+    if args.exp and not args.exp.is_dir():
+        raise ConfigError(f"there is no experiment {args.exp}.", want="a folder with its records")
     name = args.archive.name
     with unpacked(args.archive, args.archive.absolute().parent) as folder:
         config = read_model_config(folder, args.archive)

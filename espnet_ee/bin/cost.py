@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,8 +88,8 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError("nothing is measured that could be saved.", fix="add --measure")
     if args.checkpoint and not args.measure:
         raise ConfigError("weights change no cost but time.", fix="add --measure")
-    if args.save and not args.save.absolute().parent.is_dir():
-        raise ConfigError(f"there is no folder {args.save.parent} to save in.")
+    if args.save and not os.access(args.save.absolute().parent, os.W_OK):
+        raise ConfigError(f"there is no folder {args.save.parent} that may be written in.")
     if args.utterances and not (args.audio or args.measure):
         raise ConfigError(
             "--utterances counts those of --audio, or those that are timed.",

@@ -121,7 +121,7 @@ def _measured_text(measured: MeasuredLatency) -> str:
     where = measured.setting
     weights = " with random weights, for want of trained ones" if measured.random_weights else ""
     return (
-        f"\nTimes: {measured.utterances} utterances ({measured.source}), one at a time, from the\n"
-        f"waveform to the text, every exit on the way scored{weights}.\n"
+        f"\nTimes: {measured.utterances} utterance(s) ({measured.source}), one at a time, from\n"
+        f"the waveform to the text, every exit on the way scored{weights}.\n"
         f"{where.cpu}, {where.device}, {where.threads} thread(s), {measured.date}\n"
     )

@@ -120,9 +120,9 @@ def results(records: Path) -> str:
         "",
         "Made by `python summarise.py records`; do not edit. Word error rates in per cent, greedy",
         "CTC, with 95 % intervals by resampling speakers, errors of all seeds together. Models are",
-        f"trained at learning rates {' and '.join(RATES.values())} and taken at the one with the lower WER on",
-        f"{DEV}; where only one was run, at that one. p: permutations of speakers, two-sided, with",
-        "Holm's correction over the table.",
+        f"trained at learning rates {' and '.join(RATES.values())} and taken at the one with the",
+        f"lower WER on {DEV}; where only one was run, at that one. p: permutations of speakers,",
+        "two-sided, with Holm's correction over the table.",
     ]
     for set_name in SETS:
         models = {kind: load_seeds(records, name, set_name) for kind, name in kinds.items()}

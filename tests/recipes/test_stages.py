@@ -340,17 +340,16 @@ def test_upload_is_asked_for_and_can_be_tried(recipe: Any) -> None:
     )
     options = ("--stage", "14", "--skip_packing", "false", "--skip_upload_hf", "false")
     assert "--hf_repo is not set." in recipe.fail(*options)
-    shown = recipe.succeed(*options, "--hf_repo", "me/model", "--hf_dry_run", "true")
+    options += ("--license", "mit", "--hf_repo", "me/model", "--hf_dry_run", "true")
+    shown = recipe.succeed(*options)
     assert "is what would be sent to me/model" in shown
     card = (
         recipe.folder
         / "exp/asr_train_raw_en_char/asr_train_raw_en_char_valid.cer_ctc.ave/README.md"
     )
     shown = card.read_text()
-    assert "language: en" in shown and "\n# me/model\n" in shown and "license" not in shown
+    assert "language: en\nlicense: mit\n" in shown and "\n# me/model\n" in shown
     assert "- set: `train`\n- utterances: 4\n" in shown, "read from the dump folder"
-    recipe.succeed(*options, "--license", "mit", "--hf_repo", "me/model", "--hf_dry_run", "true")
-    assert "license: mit" in card.read_text()
     assert "Stage 16: skipped (--skip_upload_hf leaves it out)" in recipe.succeed("--stage", "16")
 
 
