@@ -3,6 +3,7 @@
 #   parse_common "$@"       options --seeds --jobs --ngpu --quick --list --only; the rest goes to the array `rest`
 #   recipe NAME OPTION...   the recipe's run.sh in ${recipe_dir}, its output in ${exp}/NAME.log
 #   keep JOB FOLDER SET...  copies the records of FOLDER/SET to ${records}/JOB/SET
+#   summarise               RESULTS.md from the records
 #   run_jobs                all of `jobs_of SEED` that have no record yet, ${jobs} at a time, each by `run_job JOB`
 # A job is VARIANT/seedN. Everything resumes: what has its records is not run again.
 # shellcheck disable=SC2034  # variables are for the scripts that source this
@@ -29,7 +30,7 @@ parse_common() {
     records="${here}/records"
     if [ -n "${quick}" ]; then records="${exp}/records"; fi
     mkdir -p "${exp}"
-    export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
+    export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" PYTHONPATH="${root}${PYTHONPATH:+:${PYTHONPATH}}"
 }
 
 # no_more: refuse options that nobody has read
@@ -65,6 +66,13 @@ keep() {
 
 # kept JOB: its records are there
 kept() { [ -e "${records}/$1/${last_set}/record.jsonl.gz" ]; }
+
+# summarise: the experiment's tables; those of --quick go to its folder
+summarise() {
+    local out="${here}/RESULTS.md"
+    if [ -n "${quick}" ]; then out="${exp}/${here##*/}.md"; fi
+    "${PYTHON:-python3}" summarise.py "${records}" --out "${out}"
+}
 
 # pending: names of the jobs that are left, in order of priority
 pending() {

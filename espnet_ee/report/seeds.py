@@ -5,15 +5,16 @@ Records lie in ``RECORDS/<kind>/seed<N>/<set>/record.jsonl.gz``. U utterances, E
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from espnet_ee.comparison.testing import permutation_p_values
+from espnet_ee.comparison.testing import holm, permutation_p_values
 from espnet_ee.errors import DataError
 from espnet_ee.records import RECORD_NAME, read_record
+from espnet_ee.report.tables import markdown
 from espnet_ee.scored_set import ScoredSet, score_set
 from espnet_ee.scoring import FloatArray, IntArray
 from espnet_ee.statistics import error_rate_intervals, units_of
@@ -108,3 +109,54 @@ def difference(one: Trainings, other: Trainings, layer: int, other_layer: int) -
     (p,) = permutation_p_values(more, units_of(speakers))
     points = float(more.sum() / words.sum())
     return Difference(seeds, points, float(ends.low[0]), float(ends.high[0]), float(p))
+
+
+def kinds_table(trainings: Sequence[Trainings], titles: Mapping[str, str]) -> list[str]:
+    """One row per kind, in Markdown: WER of every exit over its seeds, with intervals."""
+    rows = [
+        (
+            titles[one.kind],
+            f"{one.scored[0].header.num_parameters:,}",
+            ", ".join(map(str, one.seeds)),
+            *one.cells(),
+        )
+        for one in trainings
+    ]
+    return markdown(("training", "parameters", "seeds", *_exit_columns(trainings)), rows)
+
+
+def seeds_table(trainings: Sequence[Trainings], titles: Mapping[str, str]) -> list[str]:
+    """The same, every seed on its own."""
+    rows = [
+        (titles[one.kind], str(seed), *(f"{100 * rate:.1f}" for rate in rates))
+        for one in trainings
+        for seed, rates in zip(one.seeds, one.rates, strict=True)
+    ]
+    return markdown(("training", "seed", *_exit_columns(trainings)), rows)
+
+
+def differences_table(
+    found: Sequence[tuple[str, int, Difference]], columns: tuple[str, str]
+) -> list[str]:
+    """Differences of kinds at layers in Markdown, p-values adjusted over the table (Holm).
+
+    Args:
+        found: Title, layer and difference of each row.
+        columns: What the titles and the points are called.
+    """
+    adjusted = holm([one.p for _, _, one in found])
+    rows = [
+        (
+            title,
+            str(layer),
+            ", ".join(map(str, one.seeds)),
+            f"{100 * one.points:+.1f} ({100 * one.low:+.1f} - {100 * one.high:+.1f})",
+            f"{p:.3f}",
+        )
+        for (title, layer, one), p in zip(found, adjusted, strict=True)
+    ]
+    return markdown((columns[0], "exit", "seeds", columns[1], "p, Holm"), rows)
+
+
+def _exit_columns(trainings: Sequence[Trainings]) -> list[str]:
+    return [f"exit {layer}" for layer in trainings[0].scored[0].header.exits]

@@ -45,5 +45,5 @@ run_job() {
 an4_data
 run_jobs
 if [ -z "${list}${only}" ]; then
-    "${PYTHON:-python3}" summarise.py "${records}" --out "$([ -n "${quick}" ] && echo "${exp}" || echo "${here}")/RESULTS.md"
+    summarise
 fi

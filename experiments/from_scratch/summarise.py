@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from espnet_ee.comparison.testing import holm
 from espnet_ee.errors import DataError
-from espnet_ee.report.seeds import Difference, Trainings, difference, load_seeds
+from espnet_ee.report.seeds import Trainings, difference, differences_table, load_seeds
 from espnet_ee.report.tables import markdown
+from experiments.writing import write_results
 
 DEV, SETS = "train_dev", ("test", "train_dev")
 LAYERS = (2, 4, 6, 8, 10, 12)
@@ -19,6 +18,15 @@ TITLES = {
     "single": "single-exit models, one of each depth",
     "truncated": "single-exit model of 12 blocks, its head at every depth",
 }
+
+
+HEAD = f"""\
+# RESULTS
+
+Made by `./run.sh`; do not edit. Word error rates in per cent, greedy CTC, with 95 % intervals by
+resampling speakers, errors of all seeds together. Models are trained at two learning rates,
+{" and ".join(RATES.values())}, and taken at the one with the lower WER on {DEV}; where only one was
+run, at that one. p: permutations of speakers, two-sided, Holm's correction over the table."""
 
 
 def choose_rate(records: Path, kind: str) -> str | None:
@@ -74,27 +82,14 @@ def differences(models: dict[str, Trainings]) -> list[str]:
     """What training together gains or costs at each depth."""
     if "joint" not in models:
         return []
-    found: list[tuple[str, int, Difference]] = []
+    joint, found = models["joint"], []
     for kind in ("single", "truncated"):
         for layer in LAYERS:
             other = models.get(f"single{layer:02d}" if kind == "single" else kind)
-            if other and set(other.seeds) & set(models["joint"].seeds):
-                found.append((kind, layer, difference(models["joint"], other, layer, layer)))
-    if not found:
-        return []
-    adjusted = holm([one.p for _, _, one in found])
-    rows = [
-        [
-            TITLES[kind],
-            str(layer),
-            ", ".join(map(str, one.seeds)),
-            f"{100 * one.points:+.1f} ({100 * one.low:+.1f} - {100 * one.high:+.1f})",
-            f"{p:.3f}",
-        ]
-        for (kind, layer, one), p in zip(found, adjusted, strict=True)
-    ]
-    columns = ("six exits, trained together, less", "exit", "seeds", "WER points (95 %)", "p, Holm")
-    return ["", *markdown(columns, rows)]
+            if other and set(other.seeds) & set(joint.seeds):
+                found.append((TITLES[kind], layer, difference(joint, other, layer, layer)))
+    columns = ("six exits, trained together, less", "WER points (95 %)")
+    return ["", *differences_table(found, columns)] if found else []
 
 
 def seed_table(models: dict[str, Trainings]) -> list[str]:
@@ -115,15 +110,7 @@ def results(records: Path) -> str:
     kinds = chosen(records)
     if not kinds:
         raise DataError("no records of any training", got=str(records), fix="./run.sh")
-    lines = [
-        "# RESULTS",
-        "",
-        "Made by `python summarise.py records`; do not edit. Word error rates in per cent, greedy",
-        "CTC, with 95 % intervals by resampling speakers, errors of all seeds together. Models are",
-        f"trained at learning rates {' and '.join(RATES.values())} and taken at the one with the",
-        f"lower WER on {DEV}; where only one was run, at that one. p: permutations of speakers,",
-        "two-sided, with Holm's correction over the table.",
-    ]
+    lines = HEAD.splitlines()
     for set_name in SETS:
         models = {kind: load_seeds(records, name, set_name) for kind, name in kinds.items()}
         models = {kind: one for kind, one in models.items() if one.seeds}
@@ -132,14 +119,5 @@ def results(records: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Write RESULTS.md."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("records", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("RESULTS.md"))
-    args = parser.parse_args()
-    args.out.write_text(results(args.records), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    write_results(results, __doc__)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 
 from espnet_ee.errors import DataError
-from espnet_ee.report.seeds import Trainings, load_seeds
-from espnet_ee.report.tables import markdown
+from espnet_ee.report.seeds import kinds_table, load_seeds, seeds_table
 
 SETS = ("test_clean", "test_noisy")
 TITLES = {
@@ -20,33 +18,6 @@ TITLES = {
     "retrofit": "one exit first, then BiLSTM heads on the frozen model",
     "hubert_ee": "HuBERT-EE: small HuBERT, one exit first, then attention branches",
 }
-
-
-def table(trainings: Sequence[Trainings]) -> list[str]:
-    """One row per training."""
-    layers = trainings[0].scored[0].header.exits
-    columns = ("training", "parameters", "seeds", *(f"exit {layer}" for layer in layers))
-    rows = [
-        (
-            TITLES[one.kind],
-            f"{one.scored[0].header.num_parameters:,}",
-            ", ".join(map(str, one.seeds)),
-            *one.cells(),
-        )
-        for one in trainings
-    ]
-    return markdown(columns, rows)
-
-
-def seed_table(trainings: Sequence[Trainings]) -> list[str]:
-    """The same, every seed on its own."""
-    layers = trainings[0].scored[0].header.exits
-    rows = [
-        (TITLES[one.kind], str(seed), *(f"{100 * rate:.1f}" for rate in rates))
-        for one in trainings
-        for seed, rates in zip(one.seeds, one.rates, strict=True)
-    ]
-    return markdown(("training", "seed", *(f"exit {layer}" for layer in layers)), rows)
 
 
 def results(records: Path) -> str:
@@ -62,7 +33,14 @@ def results(records: Path) -> str:
         trainings = [one for one in loaded if one.seeds]
         if not trainings:
             raise DataError(f"no records of {set_name}", got=str(records), fix="./run.sh")
-        lines += ["", f"## {set_name}", "", *table(trainings), "", *seed_table(trainings)]
+        lines += [
+            "",
+            f"## {set_name}",
+            "",
+            *kinds_table(trainings, TITLES),
+            "",
+            *seeds_table(trainings, TITLES),
+        ]
     return "\n".join(lines) + "\n"
 
 
