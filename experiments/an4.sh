@@ -1,7 +1,11 @@
 #!/usr/bin/env bash
 # Trainings on AN4 by the same number of updates; sourced by the experiments that compare them.
 # A training: 1600 updates on batches of about 36 utterances of 3 s; AN4=FOLDER says where the corpus lies.
-# shellcheck disable=SC2154  # variables are those of common.sh
+# Sourced with the options of run.sh, by a script whose working directory is its own folder.
+# shellcheck source=common.sh
+. ../common.sh
+parse_common "$@"
+no_more
 
 recipe_dir="${root}/egs2/an4_ee"
 exp="${root}/experiments/exp_an4${quick:+_quick}"  # data, statistics and models are shared

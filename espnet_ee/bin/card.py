@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from espnet_ee.bin.options import add_card_options, card_options
+from espnet_ee.bin.options import add_card_options, add_dev_option, card_options
 from espnet_ee.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,13 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--train-data", type=Path, metavar="DIR", help="default: the one that was trained on"
     )
-    parser.add_argument(
-        "--dev",
-        metavar="SET",
-        action="append",
-        default=[],
-        help="set on which thresholds are chosen; as of report",
-    )
+    add_dev_option(parser)
     add_card_options(parser)
 
 

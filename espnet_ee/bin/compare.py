@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import TypeVar
 
-from espnet_ee.bin.options import not_negative, positive
+from espnet_ee.bin.options import add_dev_option, not_negative, positive
 from espnet_ee.comparison.comparing import Plan, compare
 from espnet_ee.comparison.pairing import find_records, pair_up
 from espnet_ee.report.comparisons import FORMATS, comparison_text
@@ -56,14 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="test them also with thresholds for this mean cost over that of A's last exit, 0 to 1",
     )
-    parser.add_argument(
-        "--dev",
-        metavar="SET",
-        action="append",
-        default=[],
-        help="set on which thresholds are chosen; may be repeated; "
-        "if not given, sets with dev in their name, such as dev_clean or train_dev",
-    )
+    add_dev_option(parser)
     parser.add_argument(
         "--resamples", type=_draws, default=10_000, help="draws of each interval and test"
     )

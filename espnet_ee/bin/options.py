@@ -86,6 +86,18 @@ def add_search_options(parser: argparse.ArgumentParser, dash: str) -> None:
     add("lm_weight", float, "of its score; default 1")
 
 
+def add_dev_option(parser: argparse.ArgumentParser) -> None:
+    """Which sets of an experiment thresholds are chosen on."""
+    parser.add_argument(
+        "--dev",
+        metavar="SET",
+        action="append",
+        default=[],
+        help="set on which thresholds are chosen; may be repeated; "
+        "if not given, sets with dev in their name, such as dev_clean or train_dev",
+    )
+
+
 def add_card_options(parser: argparse.ArgumentParser) -> None:
     """What only people know of a model; what is not given is not stated, or as it was packed."""
     parser.add_argument("--license", help="of the parameters, as the hub spells it: cc-by-4.0")

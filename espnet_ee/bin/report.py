@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from espnet_ee.bin.options import add_dev_option
 from espnet_ee.errors import ConfigError, DataError
 from espnet_ee.measured import MEASURED_NAME, MeasuredLatency
 from espnet_ee.replay import OperatingPoint
@@ -45,14 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="also show the fixed exits of another experiment; may be repeated",
     )
-    parser.add_argument(
-        "--dev",
-        metavar="SET",
-        action="append",
-        default=[],
-        help="set on which thresholds are chosen; may be repeated; "
-        "if not given, sets with dev in their name, such as dev_clean or train_dev",
-    )
+    add_dev_option(parser)
     parser.add_argument(
         "--latency",
         metavar="JSON",

@@ -5,23 +5,19 @@
 #   ./run.sh --jobs 2                the same on two cores: at most 90 minutes a training, days in all
 #   ./run.sh --seeds 0               the first seed only
 #   ./run.sh --list                  what is left to do; --only JOB does one of them
-#   ./run.sh --quick                 a few updates of three trainings: does it run?
+#   ./run.sh --quick                 a few updates of two trainings: does it run?
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
-# shellcheck source=../common.sh
-. ../common.sh
-parse_common "$@"
-no_more
 # shellcheck source=../an4.sh
-. ../an4.sh
+. ../an4.sh "$@"
 
-depths="02 04 06 08 10 12"
-if [ -n "${quick}" ]; then depths=02; fi
+depths="02 04 06 08 10 12" rates="high low"
+if [ -n "${quick}" ]; then depths=02 rates=high; fi
 
 # Both learning rates for every model: a single-exit model of twelve blocks does not learn at the higher one.
 jobs_of() {
     local depth rate
-    for rate in high low; do
+    for rate in ${rates}; do
         echo "joint_${rate}/seed$1"
         for depth in ${depths}; do echo "single${depth}_${rate}/seed$1"; done
     done

@@ -5,17 +5,14 @@
 #   ./run.sh --jobs 2                the same on two cores: at most 90 minutes a training, a day in all
 #   ./run.sh --seeds 0               the first seed only
 #   ./run.sh --list                  what is left to do; --only JOB does one of them
-#   ./run.sh --quick                 a few updates of everything: does it run?
+#   ./run.sh --quick                 a few updates of three trainings: does it run?
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
-# shellcheck source=../common.sh
-. ../common.sh
-parse_common "$@"
-no_more
 # shellcheck source=../an4.sh
-. ../an4.sh
+. ../an4.sh "$@"
 
 variants="linear attention bilstm depth sequence frame layer_drop single_drop"
+if [ -n "${quick}" ]; then variants="linear attention single_drop"; fi
 rate=0.003       # at which joint exits learn best, see ../from_scratch
 single_rate=0.001  # and one exit alone
 single_exit="--encoder_conf exit_layers=[12]"

@@ -6,12 +6,8 @@
 #   ./run.sh --quick         a model of a few updates, two repeats of ten utterances: does it run?
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
-# shellcheck source=../common.sh
-. ../common.sh
-parse_common "$@"
-no_more
 # shellcheck source=../an4.sh
-. ../an4.sh
+. ../an4.sh "$@"
 
 job=joint_high/seed0
 tag=${job//\//_}
