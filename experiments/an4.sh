@@ -2,6 +2,7 @@
 # Trainings on AN4 by the same number of updates; sourced by the experiments that compare them.
 # A training: 1600 updates on batches of about 36 utterances of 3 s; AN4=FOLDER says where the corpus lies.
 # Sourced with the options of run.sh, by a script whose working directory is its own folder.
+# shellcheck disable=SC2034,SC2154  # variables shared with common.sh and the scripts
 # shellcheck source=common.sh
 . ../common.sh
 parse_common "$@"
@@ -10,7 +11,7 @@ no_more
 recipe_dir="${root}/egs2/an4_ee"
 exp="${root}/experiments/exp_an4${quick:+_quick}"  # data, statistics and models are shared
 mkdir -p "${exp}"
-last_set=test
+last_set="test"
 updates=1600 updates_per_epoch=160
 if [ -n "${quick}" ]; then updates=4 updates_per_epoch=2; fi
 if [ -z "${AN4:-}" ] && [ -d "${root}/../shared/data/an4" ]; then export AN4="${root}/../shared/data/an4"; fi

@@ -6,11 +6,11 @@
 #   summarise               RESULTS.md from the records
 #   run_jobs                all of `jobs_of SEED` that have no record yet, ${jobs} at a time, each by `run_job JOB`
 # A job is VARIANT/seedN. Everything resumes: what has its records is not run again.
-# shellcheck disable=SC2034  # variables are for the scripts that source this
+# shellcheck disable=SC2034,SC2154  # variables shared with the scripts that source this
 
 # parse_common OPTION...
 parse_common() {
-    seeds="0 1 2" jobs=1 ngpu=0 quick= list= only= rest=()
+    seeds="0 1 2" jobs=1 ngpu=0 quick='' list='' only='' rest=()
     self=(./run.sh)
     while [ $# -gt 0 ]; do
         case "$1" in

@@ -6,6 +6,7 @@
 #   ./run.sh --seeds 0               the first seed only
 #   ./run.sh --list                  what is left to do; --only JOB does one of them
 #   ./run.sh --quick                 a few updates of two trainings: does it run?
+# shellcheck disable=SC2034,SC2154  # variables shared with ../common.sh and ../an4.sh
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 # shellcheck source=../an4.sh
@@ -38,7 +39,7 @@ run_job() {
     esac
 }
 
-an4_data
+if [ -z "${list}" ]; then an4_data; fi
 run_jobs
 if [ -z "${list}${only}" ]; then
     summarise

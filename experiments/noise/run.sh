@@ -4,6 +4,7 @@
 #   ./run.sh                 seeds 0 1 2; without the trainings minutes on one core
 #   ./run.sh --seeds 0       the first seed only
 #   ./run.sh --quick         a model of a few updates, one level of noise: does it run?
+# shellcheck disable=SC2034,SC2154  # variables shared with ../common.sh and ../an4.sh
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 # shellcheck source=../an4.sh
@@ -18,7 +19,7 @@ last_set="test_snr${levels##* }"
 jobs_of() { echo "joint/seed$1"; }
 
 run_job() {
-    local from=joint_high/${1##*/} tag level set folder
+    local from=joint_high/${1##*/} tag level folder
     tag=${from//\//_} folder="${exp}/asr_${tag}/greedy"
     if [ ! -e "${exp}/asr_${tag}/valid.cer_ctc.ave.pth" ]; then
         ../from_scratch/run.sh --ngpu "${ngpu}" ${quick:+--quick} --only "${from}"

@@ -4,6 +4,7 @@
 #   ./run.sh                 on a CPU, one thread; the machine should do nothing else
 #   ./run.sh --ngpu 1        on a GPU
 #   ./run.sh --quick         a model of a few updates, two repeats of ten utterances: does it run?
+# shellcheck disable=SC2034,SC2154  # variables shared with ../common.sh and ../an4.sh
 set -euo pipefail
 cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 # shellcheck source=../an4.sh
