@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 
@@ -58,3 +59,37 @@ def test_without_records(family, tmp_path):
 def test_results_come_from_the_records(results):
     made = module_of(results.parent / "summarise.py").results(results.parent / "records")
     assert made == results.read_text(encoding="utf-8")
+
+
+def test_a_learning_rate_is_taken_by_dev_alone(tmp_path):
+    from_scratch = module_of(ROOT / "from_scratch" / "summarise.py")
+    good, bad = table_record([["a"]], ["a"]), table_record([["b"]], ["a"])
+    for rate, dev, test in (("high", bad, good), ("low", good, bad)):
+        for name, record in (("train_dev", dev), ("test", test)):
+            save(record, tmp_path / f"joint_{rate}" / "seed0" / name / "record.jsonl.gz")
+    assert from_scratch.choose_rate(tmp_path, "joint") == "low"
+    assert from_scratch.choose_rate(tmp_path, "single02") is None
+
+
+def test_noise_has_a_row_for_every_level(tmp_path):
+    noise = module_of(ROOT / "noise" / "summarise.py")
+    layers = (2, 4, 6)
+    for level, name in enumerate(["train_dev", *noise.SETS]):
+        for seed in (0, 1):
+            record = make_record(40, layers, seed=5 if level else 6, noise=max(1, level))
+            save(record, tmp_path / "joint" / f"seed{seed}" / name / "record.jsonl.gz")
+    text = noise.results(tmp_path)
+    for title in noise.SETS.values():
+        assert sum(f"|{title}|" in line for line in text.splitlines()) == 2 + 2 + 2  # two policies
+    assert "nan" not in text
+
+
+def test_savings_of_time_are_over_those_promised(tmp_path):
+    real_time = module_of(ROOT / "real_time" / "summarise.py")
+    way = {"way": "entropy", "batch": 1, "threshold": 0.1, "mean_layer": 3.5, "promised": 0.6}
+    times = {"reached": 0.7, "reached_min": 0.65, "reached_max": 0.8}
+    text = json.dumps({"machine": {"device": "cpu", "threads": 1}, "ways": [{**way, **times}]})
+    (tmp_path / "cpu.json").write_text(text)
+    found = real_time.results(tmp_path)
+    assert "|entropy|1|3.50|60.0|70.0|65.0 - 80.0|75 %|" in found
+    assert "device cpu, threads 1." in found
