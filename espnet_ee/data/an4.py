@@ -103,8 +103,7 @@ def main() -> None:
     test = read_set(args.root, "an4_test")
     for name, data in (("train_nodev", train), ("train_dev", dev), ("test", test)):
         write_data_dir(args.target / name, data)
-        speakers = len(data.speakers())
-        logger.info("%s: %d utterances of %d speakers", name, len(data.text), speakers)
+        logger.info("%s: %s", name, data.size)
 
 
 if __name__ == "__main__":

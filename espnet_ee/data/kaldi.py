@@ -62,6 +62,11 @@ class DataDir:
             tables["segments"] = {i: str(segment) for i, segment in self.segments.items()}
         return tables
 
+    @property
+    def size(self) -> str:
+        """For a line of log."""
+        return f"{len(self.text)} utterances of {len(self.speakers())} speakers"
+
     def speakers(self) -> dict[str, list[str]]:
         """Speaker -> its utterance ids, both sorted."""
         grouped: dict[str, list[str]] = {}
@@ -235,7 +240,7 @@ def main() -> None:
     args = parser.parse_args()
     for path in args.directories:
         data = fix_data_dir(path) if args.fix else read_data_dir(path, open_audio=True)
-        logger.info("%s: %d utterances of %d speakers", path, len(data.text), len(data.speakers()))
+        logger.info("%s: %s", path, data.size)
 
 
 if __name__ == "__main__":

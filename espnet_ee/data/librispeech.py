@@ -15,6 +15,7 @@ from pathlib import Path
 
 from espnet_ee.data.command import run_command
 from espnet_ee.data.kaldi import DataDir, read_table, some, write_data_dir
+from espnet_ee.data.pool import joined
 from espnet_ee.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -50,19 +51,7 @@ def read_parts(parts: Sequence[Path]) -> DataDir:
     Raises:
         DataError: as ``read_part``, or utterances are there twice.
     """
-    wav_scp, text, utt2spk = tables = tuple(dict[str, str]() for _ in range(3))
-    for part in parts:
-        for table, new in zip(tables, read_part(part).tables().values(), strict=True):
-            twice = table.keys() & new.keys()
-            if twice:
-                raise DataError(
-                    f"{part}: utterances are in another part, too.",
-                    got=some(twice),
-                    want="each utterance in one part",
-                    fix="name each part once; unpack the corpus again",
-                )
-            table.update(new)
-    return DataDir(wav_scp, text, utt2spk)
+    return joined((part, read_part(part)) for part in parts)
 
 
 def _compare(part: Path, transcribed: set[str], recorded: set[str]) -> None:
@@ -89,9 +78,7 @@ def main() -> None:
     args = parser.parse_args()
     data = read_parts(args.parts)
     write_data_dir(args.target, data)
-    logger.info(
-        "%s: %d utterances of %d speakers", args.target, len(data.text), len(data.speakers())
-    )
+    logger.info("%s: %s", args.target, data.size)
 
 
 if __name__ == "__main__":

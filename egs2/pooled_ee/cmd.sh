@@ -1,0 +1,1 @@
+../TEMPLATE_ee/cmd.sh
