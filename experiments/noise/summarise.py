@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from espnet_ee.errors import ConfigError, DataError
-from espnet_ee.replay import replay
-from espnet_ee.report.reliability import reliability
-from espnet_ee.report.seeds import Trainings, load_seeds
-from espnet_ee.report.tables import markdown
-from espnet_ee.rules.applying import as_good_as_last, rule_scores
-from espnet_ee.rules.curves import fit_calibration
-from espnet_ee.rules.selection import cost_share, within_cost
-from espnet_ee.scored_set import ScoredSet
-from espnet_ee.scoring import FloatArray
-from espnet_ee.statistics import bootstrap_intervals, ratio_to_last, units_of
+from experiments.conditions import SHARE, condition_lines
 from experiments.writing import write_results
 
-KIND, DEV = "joint", "train_dev"
+DEV = "train_dev"
 SETS = {
     "test": "clean",
     "test_snr20": "20 dB",
@@ -28,9 +15,6 @@ SETS = {
     "test_snr05": "5 dB",
     "test_snr00": "0 dB",
 }
-SHARE = 0.65  # of the last exit's cost, on clean dev
-POLICIES = ("entropy", "confidence", "margin", "patience", "window", "known_words", "spelling")
-CALIBRATED = ("entropy", "confidence")
 HEAD = f"""\
 # RESULTS
 
@@ -40,115 +24,9 @@ resampling speakers. Thresholds are those that cost {100 * SHARE:.0f} % of the l
 which is clean; so are the fits of the calibration."""
 
 
-def mean_with_interval(per_utterance: FloatArray, like: ScoredSet, over: FloatArray) -> str:
-    """100 times the sum of ``(U,)`` over that of another, with its interval."""
-    columns = np.stack([per_utterance, over])
-    ends = bootstrap_intervals(columns, ratio_to_last, units_of(like.speakers))
-    value = 100 * per_utterance.sum() / over.sum()
-    return f"{value:.1f} ({100 * ends.low[0]:.1f} - {100 * ends.high[0]:.1f})"
-
-
-def exits_table(found: dict[str, Trainings]) -> list[str]:
-    """WER of every exit."""
-    layers = next(iter(found.values())).scored[0].header.exits
-    rows = [
-        [SETS[name], ", ".join(map(str, one.seeds)), *one.cells()] for name, one in found.items()
-    ]
-    return markdown(("speech over noise", "seeds", *(f"exit {k}" for k in layers)), rows)
-
-
-def overthinking_table(found: dict[str, Trainings]) -> list[str]:
-    """Utterances with a better, and with an as good, earlier exit."""
-    rows = []
-    for name, one in found.items():
-        over = np.full(len(one.scored[0].seconds), float(len(one.seeds)))
-        shares = [
-            sum(compare(s.words.errors[:, :-1], s.words.errors[:, -1:]) for s in one.scored)
-            for compare in (_any_less, _any_no_more)
-        ]
-        rows.append([SETS[name], *(mean_with_interval(s, one.scored[0], over) for s in shares)])
-    return markdown(("speech over noise", "earlier exit better", "as good or better"), rows)
-
-
-def _any_less(earlier: FloatArray, last: FloatArray) -> FloatArray:
-    return (earlier < last).any(axis=1).astype(float)
-
-
-def _any_no_more(earlier: FloatArray, last: FloatArray) -> FloatArray:
-    return (earlier <= last).any(axis=1).astype(float)
-
-
-def policies_table(found: dict[str, Trainings], dev: Trainings) -> list[str]:
-    """What dev's thresholds give: WER, WER points over the last exit, mean layer, cost."""
-    rows = []
-    for policy in (name for name in POLICIES if name in dev.scored[0].header.policies):
-        try:
-            chosen = [within_cost(one, policy, SHARE).threshold for one in dev.scored]
-        except ConfigError:  # even its cheapest threshold costs more
-            continue
-        for name, one in found.items():
-            rows.append([policy, SETS[name], *_policy_cells(one, dev.seeds, policy, chosen)])
-    columns = ("policy", "speech over noise", "WER", "over last", "mean layer", "cost")
-    return markdown(columns, rows)
-
-
-def _policy_cells(
-    one: Trainings, seeds: Sequence[int], policy: str, chosen: Sequence[float]
-) -> list[str]:
-    sets = [(one.scored[one.seeds.index(seed)], t) for seed, t in zip(seeds, chosen, strict=True)]
-    points = [replay(scored, policy, threshold) for scored, threshold in sets]
-    first = sets[0][0]
-    rows, words = np.arange(len(first.seconds)), first.words.lengths * float(len(sets))
-    errors = [s.words.errors[rows, p.said] for (s, _), p in zip(sets, points, strict=True)]
-    more = [e - s.words.errors[:, -1] for e, (s, _) in zip(errors, sets, strict=True)]
-    layers = np.sum([s.layers[p.picks] for (s, _), p in zip(sets, points, strict=True)], axis=0)
-    utterances = np.full(len(rows), 100.0 * len(sets))  # layers are no per cent
-    costs = [cost_share(s, p) for (s, _), p in zip(sets, points, strict=True)]
-    return [
-        mean_with_interval(np.sum(errors, axis=0).astype(float), first, words),
-        mean_with_interval(np.sum(more, axis=0).astype(float), first, words),
-        mean_with_interval(layers.astype(float), first, utterances),
-        f"{100 * np.mean(costs):.0f}",
-    ]
-
-
-def calibration_table(found: dict[str, Trainings], dev: Trainings) -> list[str]:
-    """Of an isotonic fit on dev: promised, kept, calibration error, over all exits but the last."""
-    rows = []
-    for policy in CALIBRATED:
-        rules = [fit_calibration(one, policy, "isotonic") for one in dev.scored]
-        for name, one in found.items():
-            promised, kept, error = [], [], []
-            for seed, rule in zip(dev.seeds, rules, strict=True):
-                scored = one.scored[one.seeds.index(seed)]
-                probabilities, good = rule_scores(scored, rule)[:, :-1], as_good_as_last(scored)
-                promised.append(np.nanmean(probabilities))
-                kept.append(good.mean())
-                panels = [reliability(p, g) for p, g in zip(probabilities.T, good.T, strict=True)]
-                error.append(np.mean([panel.error for panel in panels]))
-            means = [f"{100 * np.mean(values):.1f}" for values in (promised, kept, error)]
-            rows.append([policy, SETS[name], *means])
-    columns = ("policy", "speech over noise", "promised", "kept", "calibration error")
-    return markdown(columns, rows)
-
-
 def results(records: Path) -> str:
     """The whole of RESULTS.md."""
-    found = {name: load_seeds(records, KIND, name) for name in SETS}
-    found = {name: one for name, one in found.items() if one.seeds}
-    dev = load_seeds(records, KIND, DEV)
-    if not found or not dev.seeds:
-        raise DataError("no records of any training", got=str(records), fix="./run.sh")
-    parts: dict[str, Callable[[], list[str]]] = {
-        "Exits": lambda: exits_table(found),
-        "Overthinking": lambda: overthinking_table(found),
-        "Policies": lambda: policies_table(found, dev),
-        "Calibration": lambda: calibration_table(found, dev),
-    }
-    lines = HEAD.splitlines()
-    for title, part in parts.items():
-        lines += ["", f"## {title}", "", *part()]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*HEAD.splitlines(), *condition_lines(records, SETS, DEV)]) + "\n"
 
 
 if __name__ == "__main__":
