@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from model_factory import N_MELS, make_experiment, make_waves
 
+from espnet_ee.card import CardOptions
 from espnet_ee.errors import CheckpointError, ConfigError
 from espnet_ee.host.inference import EarlyExitSpeech2Text
 from espnet_ee.publish import write_folder
@@ -57,7 +58,7 @@ def test_a_zip_is_the_folder_it_was_made_of(packed, cache, tmp_path, monkeypatch
 
 def test_the_folder_of_a_hub_is_a_model(packed, tmp_path):
     """As ``espnet-ee upload`` writes it and a hub's client gets it."""
-    write_folder(packed[1], tmp_path / "model", "me/model", "cc-by-4.0", "en")
+    write_folder(packed[1], tmp_path / "model", CardOptions("me/model", "cc-by-4.0", "en"))
     assert EarlyExitSpeech2Text.from_pretrained(tmp_path / "model").exit_layers == (2, 4, 6)
 
 
