@@ -24,7 +24,7 @@ from espnet_ee.scoring import FloatArray
 MEASURED_NAME = "latency.json"  # in an experiment
 RANDOM_WEIGHTS = "random weights"  # in place of a checksum: measured before training
 _FORMAT = {"format": "espnet-ee-measured-latency", "version": 1}
-_FIX = "espnet-ee cost EXP --measure --save {}"
+_FIX = f"espnet-ee cost EXP --measure --save EXP/{MEASURED_NAME}"
 _INTEGERS = ("layers", "parameters")
 _NUMBERS = ("p50_ms", "p95_ms", "rtf")
 
@@ -114,13 +114,13 @@ class MeasuredLatency:
                 f"{path} is no measured latency of this version.",
                 got=json.dumps(values)[:80],
                 want=", ".join(f'"{key}": {json.dumps(value)}' for key, value in _FORMAT.items()),
-                fix=_FIX.format(path),
+                fix=_FIX,
             )
         try:
             return cls(**_typed(values))
         except (ValueError, TypeError) as error:
             raise DataError(
-                f"{path} holds a damaged measured latency.", got=str(error), fix=_FIX.format(path)
+                f"{path} holds a damaged measured latency.", got=str(error), fix=_FIX
             ) from error
 
 
@@ -129,17 +129,15 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise DataError(f"there is no measured latency {path}.", fix=_FIX.format(path)) from error
+        raise DataError(f"there is no measured latency {path}.", fix=_FIX) from error
     except (OSError, ValueError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
-        raise DataError(
-            f"{path} cannot be read.", got=str(error), want="JSON", fix=_FIX.format(path)
-        ) from error
+        raise DataError(f"{path} cannot be read.", got=str(error), want="JSON", fix=_FIX) from error
     if not isinstance(values, dict):
         raise DataError(
             f"{path} is no measured latency.",
             got=type(values).__name__,
             want="a JSON object",
-            fix=_FIX.format(path),
+            fix=_FIX,
         )
     return values
 
