@@ -90,4 +90,4 @@ def test_what_is_no_measured_latency(content, told, tmp_path):
     with pytest.raises(DataError) as caught:
         MeasuredLatency.load(path)
     assert told in str(caught.value) and "fix:" in str(caught.value)
-    assert f"espnet-ee cost EXP --measure --save {path}" in str(caught.value)
+    assert "espnet-ee cost EXP --measure --save EXP/latency.json" in str(caught.value)
