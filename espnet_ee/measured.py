@@ -19,6 +19,7 @@ import numpy as np
 from espnet_ee.data.files import write_lines_atomic
 from espnet_ee.errors import DataError
 from espnet_ee.latency import Setting
+from espnet_ee.record_format import GREEDY, RecordHeader
 from espnet_ee.scoring import FloatArray
 
 MEASURED_NAME = "latency.json"  # in an experiment
@@ -94,6 +95,11 @@ class MeasuredLatency:
             p95_ms=tuple(most.tolist()),
             rtf=tuple((times_sec.sum(axis=0) / audio_sec.sum()).tolist()),
         )
+
+    def is_of(self, header: RecordHeader) -> bool:
+        """Whether a set was decoded as was timed: this checkpoint, its exits, greedy CTC."""
+        same = (self.setting.checkpoint_sha256, self.layers)
+        return same == (header.checkpoint_sha256, header.exits) and header.decoding == GREEDY
 
     def save(self, path: str | Path) -> None:
         """Write JSON, whole or not at all."""

@@ -18,6 +18,7 @@ Columns = Sequence[NDArray[Any]] | NDArray[Any]
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 
+FEWEST_UNITS = 5  # below, intervals held the truth in 52 to 87 % of simulated sets, not in 95
 _BLOCK = 2**22  # numbers drawn at once: some tens of MB
 
 
@@ -29,11 +30,13 @@ class Units:
         numbers: Unit of each utterance from 0, ``(U,)``.
         name: ``speakers`` or ``utterances``.
         count: How many units there are.
+        reason: Why not speakers; empty if they are.
     """
 
     numbers: IntArray
     name: str
     count: int
+    reason: str = ""
 
     def sums(self, columns: Columns) -> FloatArray:
         """Add up each column ``(U,)`` of ``K`` over the utterances of each unit, ``(K, N)``."""
@@ -47,27 +50,35 @@ class Intervals:
     Attributes:
         low: Lower ends, ``(P,)``.
         high: Upper ends, ``(P,)``.
-        unit: What was resampled: ``speakers``, or ``utterances`` for want of speakers.
-        units: How many of them.
+        units: What was resampled.
     """
 
     low: FloatArray
     high: FloatArray
-    unit: str
-    units: int
+    units: Units
 
     @property
     def method(self) -> str:
         """Say in one sentence how the intervals were made."""
-        reason = "" if self.unit == "speakers" else ", as fewer than 2 speakers are known"
-        return f"bootstrap with expanded percentiles over {self.units} {self.unit}{reason}"
+        if self.units.count == 1:
+            return "no interval: one utterance, whose rate stands for both ends"
+        text = f"bootstrap with expanded percentiles over {self.units.count} {self.units.name}"
+        if self.units.reason:
+            text += f", as {self.units.reason}"
+        if self.units.count < FEWEST_UNITS:
+            text += f"; fewer than {FEWEST_UNITS} are too few, the ends are too close"
+        return text
 
 
 def units_of(speakers: Sequence[str | None]) -> Units:
     """Speakers, whose utterances share their difficulty; utterances if any has none or all one."""
     names = sorted({speaker for speaker in speakers if speaker is not None})
     if len(names) < 2 or None in speakers:
-        return Units(np.arange(len(speakers), dtype=np.int64), "utterances", len(speakers))
+        reason = "fewer than 2 speakers are known"
+        if len(names) > 1:
+            missing = sum(speaker is None for speaker in speakers)
+            reason = f"{missing} of {len(speakers)} have no speaker"
+        return Units(np.arange(len(speakers), dtype=np.int64), "utterances", len(speakers), reason)
     number = {name: index for index, name in enumerate(names)}
     known = [number[speaker] for speaker in speakers if speaker is not None]
     return Units(np.array(known, dtype=np.int64), "speakers", len(names))
@@ -125,11 +136,11 @@ def bootstrap_intervals(
     grouped = units.sums(columns)
     if units.count == 1:  # nothing to draw from
         only = statistic(grouped)[:, 0]
-        return Intervals(only, only, units.name, units.count)
+        return Intervals(only, only, units)
     figures = statistic(_drawn_sums(grouped, np.random.default_rng(seed), resamples))
     tail = expanded_tail(units.count)
     low, high = np.nanquantile(figures, [tail, 1.0 - tail], axis=1)
-    return Intervals(low, high, units.name, units.count)
+    return Intervals(low, high, units)
 
 
 def _drawn_sums(grouped: FloatArray, rng: np.random.Generator, resamples: int) -> FloatArray:

@@ -34,10 +34,16 @@ learn() {
         ${args}" "$@" && keep "${job}" "${exp}/asr_${tag}/greedy" train_dev test
 }
 
+# model JOB [EXPERIMENT]: train it if its model is not there, as after a clone, which has records only
+model() {
+    if [ -e "${exp}/asr_${1//\//_}/valid.cer_ctc.ave.pth" ]; then return; fi
+    (cd "../${2:-${here##*/}}" && ./run.sh --ngpu "${ngpu}" ${quick:+--quick} --only "$1" --again)
+}
+
 # truncated JOB SINGLE: the model of the job SINGLE, its one head read behind every second block
 truncated() {
     local job=$1 tag=${1//\//_} single="${exp}/asr_${2//\//_}"
-    if [ ! -e "${single}/valid.cer_ctc.ave.pth" ]; then echo "${job}: waits for $2" >&2; return; fi
+    model "$2"
     mkdir -p "${exp}/asr_${tag}"
     cp "${single}/valid.cer_ctc.ave.pth" "${exp}/asr_${tag}/"
     "${PYTHON:-python3}" - "${single}/config.yaml" "${exp}/asr_${tag}/config.yaml" <<'PYTHON'

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the experiments share. Sourced by experiments/NAME/run.sh, whose folder is the working directory:
-#   parse_common "$@"       options --seeds --jobs --ngpu --quick --list --only; the rest goes to the array `rest`
+#   parse_common "$@"       options --seeds --jobs --ngpu --quick --list --only --again; the rest goes to the array `rest`
 #   recipe NAME OPTION...   the recipe's run.sh in ${recipe_dir}, its output in ${exp}/NAME.log
 #   keep JOB FOLDER SET...  copies the records of FOLDER/SET to ${records}/JOB/SET
 #   summarise               RESULTS.md from the records
@@ -10,13 +10,14 @@
 
 # parse_common OPTION...
 parse_common() {
-    seeds="0 1 2" jobs=1 ngpu=0 quick='' list='' only='' rest=()
+    seeds="0 1 2" jobs=1 ngpu=0 quick='' list='' only='' again='' rest=()
     self=(./run.sh)
     while [ $# -gt 0 ]; do
         case "$1" in
             --quick) quick=1 seeds=0; self+=("$1"); shift ;;
             --list) list=1; shift ;;
             --only) only=$2; shift 2 ;;
+            --again) again=1; shift ;;  # the model is wanted, whose records are there
             --seeds) seeds=$2; shift 2 ;;
             --jobs) jobs=$2; shift 2 ;;
             --ngpu) ngpu=$2; self+=("$1" "$2"); shift 2 ;;
@@ -84,13 +85,13 @@ pending() {
     done
 }
 
-# run_jobs: all, or what --list and --only ask for
+# run_jobs: all, or what --list asks for; with --only that job alone, and the script ends
 run_jobs() {
     if [ -n "${list}" ]; then pending; return; fi
     if [ -n "${only}" ]; then
-        if ! kept "${only}"; then run_job "${only}"; fi
+        if [ -n "${again}" ] || ! kept "${only}"; then run_job "${only}"; fi
         echo "${only}: done"
-        return
+        exit 0
     fi
     pending | xargs -r -P "${jobs}" -I JOB "${self[@]}" "${rest[@]}" --only JOB
 }

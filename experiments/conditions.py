@@ -30,7 +30,7 @@ def mean_with_interval(per_utterance: FloatArray, like: ScoredSet, over: FloatAr
     columns = np.stack([per_utterance, over])
     ends = bootstrap_intervals(columns, ratio_to_last, units_of(like.speakers))
     value = 100 * per_utterance.sum() / over.sum()
-    return f"{value:.1f} ({100 * ends.low[0]:.1f} - {100 * ends.high[0]:.1f})"
+    return f"{value:.1f} ({100 * ends.low[0]:.1f} to {100 * ends.high[0]:.1f})"
 
 
 def exits_table(found: dict[str, Trainings]) -> list[str]:
@@ -129,8 +129,11 @@ def condition_lines(records: Path, sets: Mapping[str, str], dev: str) -> list[st
     loaded = {title: load_seeds(records, KIND, name) for name, title in sets.items()}
     found = {title: one for title, one in loaded.items() if one.seeds}
     chosen_on = load_seeds(records, KIND, dev)
-    if not found or not chosen_on.seeds:
-        raise DataError("no records of any training", got=str(records), fix="./run.sh")
+    common = set.intersection(*(set(one.seeds) for one in (chosen_on, *found.values())))
+    if not found or not common:
+        raise DataError("no training has records of all sets", got=str(records), fix="./run.sh")
+    found = {title: one.only(common) for title, one in found.items()}
+    chosen_on = chosen_on.only(common)
     parts: dict[str, Callable[[], list[str]]] = {
         "Exits": lambda: exits_table(found),
         "Overthinking": lambda: overthinking_table(found),

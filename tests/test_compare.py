@@ -155,3 +155,11 @@ def test_no_dev_set_is_said(capsys, tmp_path):
         shutil.copytree(source, tmp_path / name / "test")
     text = run(capsys, tmp_path / "a", tmp_path / "b", "--resamples", 100)
     assert "No tests of policies on test:" in text and "entropy, +0.5" not in text
+
+
+def test_one_record_beside_itself_has_the_rows_asked_for(capsys):
+    record = ROOT / "egs2/an4_ee/records/exits_2_4_6_8_10_12"
+    record = record / "inference_asr_model_valid.cer_ctc.ave" / "test"
+    words = ["compare", str(record), str(record), "--format", "json", "--resamples", "100"]
+    assert main([*words, "--exits", "4:6", "4:4"]) == 0
+    assert [row["setting"] for row in json.loads(capsys.readouterr().out)["tests"]] == ["exit 4:6"]

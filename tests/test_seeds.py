@@ -50,7 +50,7 @@ def test_p_values_are_adjusted_over_the_table(records):
 def test_nothing_in_common_is_an_error(records, tmp_path):
     one = load_seeds(records, "one", "test")
     put(make_record(5, (1, 2)), records, "other", 0)
-    with pytest.raises(DataError, match="different texts"):
+    with pytest.raises(DataError, match="different utterances"):
         difference(one, load_seeds(records, "other", "test"), 1, 1)
     with pytest.raises(DataError, match="no seed in common"):
         difference(one, load_seeds(records, "none", "test"), 1, 1)

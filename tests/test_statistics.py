@@ -108,8 +108,11 @@ def test_the_method_says_what_was_resampled(counts):
         "bootstrap with expanded percentiles over 200 utterances, "
         "as fewer than 2 speakers are known"
     )
-    for speakers in ([None] * 200, ["one"] * 200, [None, *names(20)[1:]]):
+    for speakers in ([None] * 200, ["one"] * 200):
         assert error_rate_intervals(*counts, speakers).method == expected
+    some = error_rate_intervals(*counts, [None, *names(20)[1:]]).method
+    assert some.endswith("over 200 utterances, as 1 of 200 have no speaker")
+    assert "fewer than 5 are too few" in error_rate_intervals(*counts, names(4)).method
 
 
 def test_one_utterance_gives_a_point():

@@ -90,6 +90,8 @@ def _check(args: argparse.Namespace) -> None:
         raise ConfigError("weights change no cost but time.", fix="add --measure")
     if args.save and not os.access(args.save.absolute().parent, os.W_OK):
         raise ConfigError(f"there is no folder {args.save.parent} that may be written in.")
+    if args.save and args.save.is_dir():
+        raise ConfigError("times go into a file.", got=f"the folder {args.save}")
     if args.utterances and not (args.audio or args.measure):
         raise ConfigError(
             "--utterances counts those of --audio, or those that are timed.",

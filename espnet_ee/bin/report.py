@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from espnet_ee.bin.options import add_dev_option
+from espnet_ee.bin.options import add_dev_option, not_negative
 from espnet_ee.errors import ConfigError, DataError
 from espnet_ee.measured import MEASURED_NAME, MeasuredLatency
+from espnet_ee.record_format import GREEDY
 from espnet_ee.replay import OperatingPoint
 from espnet_ee.report.choice import worth_drawing
 from espnet_ee.report.curves import CURVES_NAME, write_curves
@@ -58,15 +59,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder with SET/wav.scp, such as dump/raw: the page plays what it lists",
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the bootstrap intervals")
+    parser.add_argument(
+        "--seed", type=not_negative, default=0, help="seed of the bootstrap intervals"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Write RESULTS.md, CSV, figure and page, and print WER per exit."""
     check_matplotlib()
     check_page_tools()
-    audio = _audio(args.audio)
     decoded = load_experiment(args.exp, dev=args.dev)
+    audio = _audio(args.audio, decoded)
     compared = [item for text in args.compare for item in _load_compared(text)]
     if any(item.experiment == decoded[0].experiment for item in compared):
         raise ConfigError(
@@ -120,30 +123,41 @@ def command_line(args: argparse.Namespace) -> str:
     return shlex.join(words)
 
 
-def _audio(folder: str | None) -> Path | None:
-    if folder is not None and not Path(folder).is_dir():
+def _audio(folder: str | None, decoded: Sequence[Decoded]) -> Path | None:
+    """The folder of audio.
+
+    Raises:
+        ConfigError: It has none of the sets.
+    """
+    if folder is None:
+        return None
+    names = [item.set_name for item in tests_of(decoded)]
+    if not any((Path(folder) / name / "wav.scp").is_file() for name in names):
         raise ConfigError(
-            "There is no such folder of audio.", got=folder, want="a folder with SET/wav.scp"
+            "There is no audio of these sets in the folder.",
+            got=folder,
+            want=f"a folder with {names[0]}/wav.scp, as dump/raw of a recipe",
         )
-    return None if folder is None else Path(folder)
+    return Path(folder)
 
 
 def _latency(args: argparse.Namespace, decoded: Sequence[Decoded]) -> MeasuredLatency | None:
-    """Times of this model: those given, or those beside the records; None if never measured.
+    """Times given, or those beside the records; None if never measured.
 
     Raises:
-        DataError: The file is damaged, or was measured of another model.
+        DataError: The file is damaged, or no set was decoded by the model and search measured.
     """
     path = Path(args.latency) if args.latency else Path(args.exp) / MEASURED_NAME
     if not args.latency and not path.exists():
         return None
     latency, header = MeasuredLatency.load(path), decoded[0].scored.header
-    measured = (latency.setting.checkpoint_sha256, latency.layers)
-    if measured != (header.checkpoint_sha256, header.exits):
+    if not any(latency.is_of(item.scored.header) for item in decoded):
         raise DataError(
             f"{path} was measured of another model.",
-            got=f"checkpoint {measured[0][:12]}, exits {measured[1]}",
-            want=f"checkpoint {header.checkpoint_sha256[:12]}, exits {header.exits}",
+            got=f"checkpoint {latency.setting.checkpoint_sha256[:12]}, exits {latency.layers}, "
+            f"{GREEDY}",
+            want=f"checkpoint {header.checkpoint_sha256[:12]}, exits {header.exits}, "
+            f"{header.decoding}",
             fix=f"espnet-ee cost {args.exp} --measure --save {path}",
         )
     return latency

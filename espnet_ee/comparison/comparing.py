@@ -101,6 +101,7 @@ class Comparison:
         tested: Settings, set by set.
         trade_offs: Of policies, set by set.
         methods: How the intervals were made -> the sets.
+        units: What was drawn and swapped, set by set.
         notes: What could not be compared, and what no test can show.
         seed: Of all draws.
         resamples: How many draws.
@@ -109,6 +110,7 @@ class Comparison:
     tested: tuple[Tested, ...]
     trade_offs: tuple[PolicyTradeOff, ...]
     methods: dict[str, list[str]]
+    units: tuple[str, ...]
     notes: tuple[str, ...]
     seed: int
     resamples: int
@@ -129,6 +131,7 @@ def compare(pairs: Iterable[Pair], plan: Plan) -> Comparison:
         tested=tuple(_adjusted(tested)),
         trade_offs=tuple(row for one in sets for row in one.traded),
         methods=methods,
+        units=tuple(one.units for one in sets),
         notes=(*(note for one in sets for note in one.notes), *_notes(sets, len(tested))),
         seed=plan.seed,
         resamples=plan.resamples,
@@ -143,6 +146,7 @@ class _OneSet:
     tested: list[Tested]
     traded: list[PolicyTradeOff]
     method: str
+    units: str
     has_dev: bool
     least_p: float
     notes: list[str]
@@ -160,7 +164,7 @@ def _compare_set(pair: Pair, plan: Plan) -> _OneSet:
     tested, method = _test(pair, settings, plan)
     least = least_p_value(pair.units, plan.resamples)
     traded = _trade(pair, policies, plan)
-    return _OneSet(pair.name, tested, traded, method, has_dev, least, notes)
+    return _OneSet(pair.name, tested, traded, method, pair.units.name, has_dev, least, notes)
 
 
 def _notes(sets: Sequence[_OneSet], count: int) -> list[str]:
@@ -193,6 +197,8 @@ def _check_differs(pair: Pair, plan: Plan) -> None:
 def _test(pair: Pair, settings: Sequence[Setting], plan: Plan) -> tuple[list[Tested], str]:
     """Rows without adjustment, and how their intervals were made."""
     words, rows = pair.first.scored.words.lengths, np.arange(len(pair.references))
+    if not settings:  # policies of one record, and no development set to choose thresholds on
+        return [], bootstrap_intervals(words[None], ratio_to_last, pair.units).method
     differences = np.stack(
         [
             pair.second.scored.words.errors[rows, setting.second.said]

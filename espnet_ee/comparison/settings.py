@@ -40,7 +40,9 @@ def exit_settings(pair: Pair, wanted: Sequence[tuple[int, int]] = ()) -> list[Se
         ConfigError: A layer without exit.
     """
     one, two = pair.first.scored, pair.second.scored
-    if not wanted:
+    if pair.same_record:  # beside itself: what is asked for and differs
+        wanted = [(layer, other) for layer, other in wanted if layer != other]
+    elif not wanted:
         both = [layer for layer in one.header.exits if layer in two.header.exits]
         last = (one.header.exits[-1], two.header.exits[-1])
         wanted = [*((layer, layer) for layer in both), *([] if last[0] == last[1] else [last])]
@@ -73,7 +75,9 @@ def policy_pairs(pair: Pair, wanted: Sequence[tuple[str, str]] = ()) -> list[tup
         ConfigError: A policy that a record does not hold.
     """
     one, two = pair.first.scored.scores, pair.second.scored.scores
-    if not wanted:
+    if pair.same_record:
+        wanted = [(name, other) for name, other in wanted if name != other]
+    elif not wanted:
         return [(name, name) for name in one if name in two and name != LAYER]
     for side, names, known in (
         ("first", [name for name, _ in wanted], one),

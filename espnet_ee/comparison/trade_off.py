@@ -25,11 +25,13 @@ class Curve:
     Attributes:
         errors: Word errors, ``(T, U)``.
         gflops: Costs, ``(T, U)``.
+        last_gflops: Cost of the last exit alone, ``(U,)``: no scoring, no head on the way.
         seconds: Of audio, ``(U,)``.
     """
 
     errors: IntArray
     gflops: FloatArray
+    last_gflops: FloatArray
     seconds: FloatArray
 
     @classmethod
@@ -39,7 +41,8 @@ class Curve:
         grid = scored.layers if policy == LAYER else threshold_grid(scores, _THRESHOLDS)
         picks = np.stack([first_exit(scores, threshold) for threshold in grid.tolist()])
         costs = stop_gflops(scored, policy)
-        return cls(scored.words.errors[rows, picks], costs[rows, picks], scored.seconds)
+        last = stop_gflops(scored, LAYER)[:, -1]
+        return cls(scored.words.errors[rows, picks], costs[rows, picks], last, scored.seconds)
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class _Line:
     Attributes:
         cost: Per second, rising, ``(T, R)``.
         wer: For that, ``(T, R)``.
-        last_cost: Of the last exit for all, ``(R,)``.
+        last_cost: Of the last exit alone, for all, ``(R,)``.
         last_wer: Its WER.
     """
 
@@ -134,11 +137,8 @@ def trade_offs(
         seed: Of the draws.
         resamples: How many draws.
     """
-    curves = [(curve, np.r_[curve.errors, curve.gflops]) for curve in (first, second)]
-    columns = np.concatenate(
-        [np.r_[both, curve.seconds[None]] for curve, both in curves] + [words[None]]
-    )
-    split = 2 * len(first.errors) + 1
+    columns = np.concatenate([*_columns(first), *_columns(second), words[None]])
+    split = 2 * len(first.errors) + 2
 
     def figures(sums: FloatArray) -> tuple[FloatArray, FloatArray]:
         lines = _line(sums[:split], sums[-1]), _line(sums[split:-1], sums[-1])
@@ -162,13 +162,18 @@ def trade_offs(
     return [TradeOff(*kind, *row) for kind, row in zip(kinds, rows, strict=True)]
 
 
+def _columns(curve: Curve) -> tuple[FloatArray | IntArray, ...]:
+    """Errors, costs, the last exit's cost and seconds: ``2 T + 2`` rows in all."""
+    return (curve.errors, curve.gflops, curve.last_gflops[None], curve.seconds[None])
+
+
 def _line(sums: FloatArray, words: FloatArray) -> _Line:
-    """From sums of errors, of costs and of seconds ``(2 T + 1, R)``."""
-    thresholds = len(sums) // 2
-    cost, wer = sums[thresholds:-1] / sums[-1], sums[:thresholds] / np.maximum(words, 1.0)
+    """From sums of the columns of a curve, ``(2 T + 2, R)``."""
+    thresholds = len(sums) // 2 - 1
+    cost, wer = sums[thresholds:-2] / sums[-1], sums[:thresholds] / np.maximum(words, 1.0)
     order = np.argsort(cost, axis=0, kind="stable")  # a search may cost less at a deeper exit
     rising, along = (np.take_along_axis(values, order, axis=0) for values in (cost, wer))
-    return _Line(rising, along, cost[-1], wer[-1])
+    return _Line(rising, along, sums[-2] / sums[-1], wer[-1])
 
 
 def _figures(one: _Line, two: _Line, targets: Targets) -> tuple[FloatArray, FloatArray]:

@@ -87,7 +87,7 @@ def _text(comparison: Comparison, first: str, second: str, form: str) -> str:
 
 
 def _legend(comparison: Comparison) -> str:
-    kinds = [kind for kind in ("speakers", "utterances") if kind in " ".join(comparison.methods)]
+    kinds = list(dict.fromkeys(comparison.units))
     text = _LEGEND.format(units=" or ".join(kinds), count=len(comparison.tested), level=100 * LEVEL)
     methods = "; ".join(f"{m} ({', '.join(names)})" for m, names in comparison.methods.items())
     return f"{fill(text, _WIDTH)}\n95 % intervals, seed {comparison.seed}: {methods}.\n"

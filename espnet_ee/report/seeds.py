@@ -5,7 +5,7 @@ Records lie in ``RECORDS/<kind>/seed<N>/<set>/record.jsonl.gz``. U utterances, E
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +39,15 @@ class Trainings:
         """Word error rates, ``(seeds, E)``."""
         return np.stack([one.words.errors.sum(0) / one.words.lengths.sum() for one in self.scored])
 
+    def only(self, seeds: Collection[int]) -> Trainings:
+        """Those of some seeds."""
+        kept = [place for place, seed in enumerate(self.seeds) if seed in seeds]
+        return Trainings(
+            self.kind,
+            tuple(self.seeds[place] for place in kept),
+            tuple(self.scored[place] for place in kept),
+        )
+
     def errors(self, layer: int, seeds: Sequence[int]) -> IntArray:
         """Word errors of some seeds together at one layer's exit, ``(U,)``."""
         column = self.scored[0].header.exits.index(layer)
@@ -67,8 +76,9 @@ def load_seeds(records: Path, kind: str, set_name: str) -> Trainings:
         for path in records.glob(f"{kind}/seed*/{set_name}/{RECORD_NAME}")
     }
     scored = tuple(score_set(read_record(paths[seed])) for seed in sorted(paths))
-    if len({(one.header.exits, tuple(one.words.lengths)) for one in scored}) > 1:
-        raise DataError(f"seeds of {kind} on {set_name} differ in exits or texts.")
+    for one in scored:
+        if one.header.exits != scored[0].header.exits or not _same_utterances(one, scored[0]):
+            raise DataError(f"seeds of {kind} on {set_name} differ in exits or utterances.")
     return Trainings(kind, tuple(sorted(paths)), scored)
 
 
@@ -101,14 +111,23 @@ def difference(one: Trainings, other: Trainings, layer: int, other_layer: int) -
     if not seeds:
         raise DataError(f"{one.kind} and {other.kind} have no seed in common.")
     lengths = one.scored[0].words.lengths
-    if not np.array_equal(lengths, other.scored[0].words.lengths):
-        raise DataError(f"{one.kind} and {other.kind} were decoded on different texts.")
+    if not _same_utterances(one.scored[0], other.scored[0]):
+        raise DataError(f"{one.kind} and {other.kind} were decoded on different utterances.")
     more = (one.errors(layer, seeds) - other.errors(other_layer, seeds))[None]
     speakers, words = one.scored[0].speakers, lengths * len(seeds)
     ends = error_rate_intervals(more, words, speakers)
     (p,) = permutation_p_values(more, units_of(speakers))
     points = float(more.sum() / words.sum())
     return Difference(seeds, points, float(ends.low[0]), float(ends.high[0]), float(p))
+
+
+def _same_utterances(one: ScoredSet, other: ScoredSet) -> bool:
+    """As far as scored sets tell: words, speakers and seconds of each, in the same order."""
+    return (
+        np.array_equal(one.words.lengths, other.words.lengths)
+        and one.speakers == other.speakers
+        and np.array_equal(one.seconds, other.seconds)
+    )
 
 
 def kinds_table(trainings: Sequence[Trainings], titles: Mapping[str, str]) -> list[str]:
@@ -150,8 +169,8 @@ def differences_table(
             title,
             str(layer),
             ", ".join(map(str, one.seeds)),
-            f"{100 * one.points:+.1f} ({100 * one.low:+.1f} - {100 * one.high:+.1f})",
-            f"{p:.3f}",
+            f"{100 * one.points:+.1f} ({100 * one.low:+.1f} to {100 * one.high:+.1f})",
+            f"{p:.3f}" if p >= 0.001 else "below 0.001",
         )
         for (title, layer, one), p in zip(found, adjusted, strict=True)
     ]

@@ -39,4 +39,4 @@ if [ -z "${list}" ]; then
     (flock 9 && recipe data --expdir "${exp}" --test_sets "${sets}" --stop_stage 10) 9> "${exp}/.data.lock"
 fi
 run_jobs
-if [ -z "${list}${only}" ]; then summarise; fi
+if [ -z "${list}" ]; then summarise; fi

@@ -22,8 +22,8 @@ jobs_of() {
         echo "joint_${rate}/seed$1"
         for depth in ${depths}; do echo "single${depth}_${rate}/seed$1"; done
     done
-    if [ -z "${quick}" ]; then echo "truncated_high/seed$1" "truncated_low/seed$1"; fi
 }
+truncated_of() { echo "truncated_high/seed$1" "truncated_low/seed$1"; }
 
 run_job() {
     local rate=0.003 depth
@@ -41,6 +41,6 @@ run_job() {
 
 if [ -z "${list}" ]; then an4_data; fi
 run_jobs
-if [ -z "${list}${only}" ]; then
-    summarise
-fi
+jobs_of() { truncated_of "$1"; }  # when all models are there
+if [ -z "${quick}" ]; then run_jobs; fi
+if [ -z "${list}" ]; then summarise; fi

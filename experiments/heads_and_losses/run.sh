@@ -39,6 +39,4 @@ run_job() {
 
 if [ -z "${list}" ]; then an4_data; fi
 run_jobs
-if [ -z "${list}${only}" ]; then
-    summarise
-fi
+if [ -z "${list}" ]; then summarise; fi

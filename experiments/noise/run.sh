@@ -19,20 +19,27 @@ last_set="test_snr${levels##* }"
 jobs_of() { echo "joint/seed$1"; }
 
 run_job() {
-    local from=joint_high/${1##*/} tag level folder
+    local from=joint_high/${1##*/} tag folder
     tag=${from//\//_} folder="${exp}/asr_${tag}/greedy"
-    if [ ! -e "${exp}/asr_${tag}/valid.cer_ctc.ave.pth" ]; then
-        ../from_scratch/run.sh --ngpu "${ngpu}" ${quick:+--quick} --only "${from}"
-    fi
-    for level in ${levels}; do
-        (cd "${recipe_dir}" && "${PYTHON:-python3}" "${here}/add_noise.py" dump/raw/test \
-            dump/raw/org/train_nodev_sp --snr "${level}" --out "dump/raw/test_snr${level}")
-    done
+    model "${from}" from_scratch
     recipe "${tag}_noise" --expdir "${exp}" --stage 12 --stop_stage 12 --asr_tag "${tag}" \
         --inference_tag greedy --inference_nj 1 --test_sets "${sets}" --eval_valid_set false
     # shellcheck disable=SC2086  # a list
     keep "$1" "${folder}" train_dev test ${sets}
 }
 
+# noisy_sets: once; jobs beside each other wait
+noisy_sets() {
+    local level
+    for level in ${levels}; do
+        (cd "${recipe_dir}" && "${PYTHON:-python3}" "${here}/add_noise.py" dump/raw/test \
+            dump/raw/org/train_nodev_sp --snr "${level}" --out "dump/raw/test_snr${level}")
+    done
+}
+
+if [ -z "${list}" ]; then
+    an4_data
+    (flock 9 && noisy_sets) 9> "${recipe_dir}/dump/.noise.lock"
+fi
 run_jobs
-if [ -z "${list}${only}" ]; then summarise; fi
+if [ -z "${list}" ]; then summarise; fi

@@ -12,9 +12,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 
 job=joint_high/seed0
 tag=${job//\//_}
-if [ ! -e "${exp}/asr_${tag}/valid.cer_ctc.ave.pth" ]; then
-    ../from_scratch/run.sh --ngpu "${ngpu}" ${quick:+--quick} --only "${job}"
-fi
+model "${job}" from_scratch
 device=cpu
 if [ "${ngpu}" -gt 0 ]; then device=cuda; fi
 options=()

@@ -36,8 +36,19 @@ def points_of(scored, policy):
 @pytest.mark.parametrize("policy", ["entropy", "confidence"])
 def test_wer_at_a_cost_lies_on_the_line_between_thresholds(scored, policy):
     costs, wers = zip(*points_of(scored, policy), strict=True)
+    last = fixed_exits(scored)[-1].gflops_per_second
     for point in compared(scored, scored, policy)[:3]:
-        assert point.first == pytest.approx(np.interp(point.target * costs[-1], costs, wers))
+        assert point.first == pytest.approx(np.interp(point.target * last, costs, wers))
+
+
+def test_shares_are_of_the_last_exit_alone(scored):
+    """Not of a run that scores every exit on its way, however heavy their heads are."""
+    heavy = replace(scored, head_gflops=scored.head_gflops * 50)
+    last = fixed_exits(heavy)[-1].gflops_per_second
+    costs, wers = zip(*points_of(heavy, "entropy"), strict=True)
+    assert costs[-1] > 1.5 * last
+    found = compared(heavy, heavy, targets=Targets((0.9,), ()))[0]
+    assert found.first == pytest.approx(np.interp(0.9 * last, costs, wers))
 
 
 def test_cost_at_a_wer_is_the_least_on_the_lines(scored):
@@ -104,14 +115,14 @@ def test_costs_that_fall_with_depth_do_no_harm(scored):
     text = scored.text_gflops.copy()
     text[:, 0] += 5 * scored.body_gflops[:, -1]  # a search at the first exit that takes long
     dear = replace(scored, text_gflops=text)
-    found = compared(dear, scored, targets=Targets((1.0, 2.0), (0.0,)))
-    points = sorted(points_of(dear, "entropy"))
+    points, whole = sorted(points_of(dear, "entropy")), fixed_exits(dear)[-1].gflops_per_second
+    shares = (1.05 * points[0][0] / whole, 2.0)
+    found = compared(dear, scored, targets=Targets(shares, (0.0,)))
     last = fixed_exits(scored)[-1]
     costs, wers = zip(*points, strict=True)
     assert costs[0] != points_of(dear, "entropy")[0][0]
-    whole = points_of(dear, "entropy")[-1][0]
     assert [point.first for point in found[:2]] == pytest.approx(
-        [np.interp(share * whole, costs, wers) for share in (1.0, 2.0)]
+        [np.interp(share * whole, costs, wers) for share in shares]
     )
     cheapest = min(cost for cost, wer in points if wer <= last.wer)
     assert found[2].first <= cheapest * (1 + 1e-9)

@@ -146,10 +146,32 @@ def test_infinite_thresholds_and_unknown_scores_are_json(tmp_path):
     assert isinstance(data["policies"]["window"]["calibration"], str)  # says why there is none
 
 
+def test_times_stand_beside_what_was_timed_alone(tmp_path):
+    record = make_record(20)
+    other = replace(record, header=replace(record.header, decoding="CTC beam 5", set_name="test"))
+    folder = experiment_of(tmp_path / "asr", test=record)
+    save(other, folder / "beam" / "test" / "record.jsonl.gz")
+    measured(record).save(folder / MEASURED_NAME)
+    run(folder)
+    beam, greedy = data_of((folder / "index.html").read_text())
+    assert (beam["name"], greedy["name"]) == ("beam/test", "greedy/test")
+    assert "rtf" not in beam["fixed"][0] and greedy["fixed"][0]["rtf"] == 0.1
+    assert (folder / "index.html").read_text().count("<dd>not measured</dd>") == 1
+
+
+def test_many_exits(tmp_path):
+    record = make_record(10, exits=tuple(range(1, 49)))
+    (data,) = data_of(page_of(experiment_of(tmp_path / "asr", test=record)))
+    stops = [stop for example in data["examples"] for stop in example["stops"]["entropy"]]
+    assert max(stops) == 47
+
+
 def test_one_exit_has_no_policies(tmp_path):
     record = make_record(10, exits=(6,))
-    (data,) = data_of(page_of(experiment_of(tmp_path / "asr", test=record)))
+    text = page_of(experiment_of(tmp_path / "asr", dev=record, test=record))
+    (data,) = data_of(text)
     assert data["policies"] == {}
+    assert "One exit: there is no threshold to choose." in text
 
 
 def test_without_dev_the_page_says_that_it_flatters(tmp_path):
@@ -255,7 +277,7 @@ def test_missing_files_are_named(tmp_path):
     folder = experiment_of(tmp_path / "asr", test=make_record(20))
     with pytest.raises(DataError, match="there is no measured latency"):
         run(folder, "--latency", tmp_path / "none.json")
-    with pytest.raises(ConfigError, match="no such folder of audio"):
+    with pytest.raises(ConfigError, match="no audio of these sets"):
         run(folder, "--audio", tmp_path / "none")
 
 

@@ -247,3 +247,12 @@ def test_the_audio_of_an_example_plays(browser, tmp_path):
         1.5, abs=0.2
     )
     assert browser.complaints() == []
+
+
+def test_one_exit_opens_without_complaints(browser, root, tmp_path):
+    shutil.copytree(root / "egs2/an4_ee/records/exit_12", tmp_path / "exit_12")
+    run(report, tmp_path / "exit_12", "--dev", "train_dev")
+    browser.open(tmp_path / "exit_12" / "index.html")
+    assert browser.complaints() == []
+    assert browser.run("return document.getElementById('chosen').hidden")
+    assert browser.run("return views['histogram-chart'].data('counts')[0].count") == 130

@@ -200,7 +200,9 @@ inference_command() { if "${gpu_inference}"; then echo "${cuda_cmd} --gpu 1"; el
 
 # Reads the records of all decoded sets; writes asr_exp/{RESULTS.md,results.csv,wer_vs_cost.png,index.html}.
 stage_13() {
-    py espnet_ee.bin.main report "${asr_exp}" --dev "${valid_set}" --audio "${data_feats}"
+    local audio=()
+    if compgen -G "${data_feats}/*/wav.scp" > /dev/null; then audio=(--audio "${data_feats}"); fi
+    py espnet_ee.bin.main report "${asr_exp}" --dev "${valid_set}" "${audio[@]}"
     # shellcheck disable=SC2086  # the user's string is a list of options
     if [ -x local/score.sh ]; then local/score.sh ${local_score_opts} "${asr_exp}"; fi
 }

@@ -39,23 +39,23 @@ function werChart(set, policyName, axis, place) {
     layer.push({ data: { values: [{ start: 0, end: set.floor }] }, mark: { type: "rect", color: "#ECECEC" },
       encoding: { x: { ...x, field: "start" }, x2: { field: "end" } } });
   }
-  layer.push({ data: { values: lines }, mark: { type: "line", color: SOFT, strokeWidth: 1, opacity: 0.5 },
+  if (policy) layer.push({ data: { values: lines }, mark: { type: "line", color: SOFT, strokeWidth: 1, opacity: 0.5 },
     encoding: { x, y, detail: { field: "name", type: "nominal" }, order: { field: axis, type: "quantitative" } } });
   if (axis === "cost") {
     layer.push({ data: { values: mixLine(set) }, mark: { type: "line", color: INK, strokeWidth: 1.4, strokeDash: [6, 4] },
       encoding: { x, y, order: { field: "cost", type: "quantitative" } } });
   }
   const chosen = policy ? policy.chosen.map(([target, place]) => ({ ...policy.points[place], target })) : [];
+  if (policy) layer.push({ data: { values: policy.points }, mark: { type: "line", color: MARK, strokeWidth: 3.2 },
+    encoding: { x, y, order: { field: axis, type: "quantitative" } } });
   layer.push(
-    { data: { values: policy ? policy.points : [] }, mark: { type: "line", color: MARK, strokeWidth: 3.2 },
-      encoding: { x, y, order: { field: axis, type: "quantitative" } } },
     { data: { values: set.fixed }, mark: { type: "point", filled: true, color: INK, opacity: 1, size: 60 }, encoding: { x, y, tooltip } },
     { data: { values: set.fixed }, mark: { type: "text", dy: -12, fontSize: 13, fontWeight: "bold", stroke: "white", strokeWidth: 4 },
       encoding: { x, y, text: { field: "layer", type: "nominal" } } },
     { data: { values: set.fixed }, mark: { type: "text", dy: -12, fontSize: 13, fontWeight: "bold", color: INK },
       encoding: { x, y, text: { field: "layer", type: "nominal" } } },
-    { data: { values: chosen }, mark: { type: "point", shape: "diamond", filled: true, color: CHOSEN, stroke: INK, opacity: 1, size: 130 },
-      encoding: { x, y, tooltip: [{ field: "target", type: "nominal", title: "chosen on dev for WER points over the last exit" }, ...tooltip] } });
+    ...(policy ? [{ data: { values: chosen }, mark: { type: "point", shape: "diamond", filled: true, color: CHOSEN, stroke: INK, opacity: 1, size: 130 },
+      encoding: { x, y, tooltip: [{ field: "target", type: "nominal", title: "chosen for WER points over the last exit" }, ...tooltip] } }] : []));
   if (set.fixed.length > 1) {
     layer.push({ data: { values: [set.oracle] }, mark: { type: "point", shape: STAR_SHAPE, filled: true, color: STAR, stroke: INK, opacity: 1, size: 130 },
       encoding: { x, y, tooltip } });

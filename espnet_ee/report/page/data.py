@@ -62,6 +62,7 @@ def study_data(study: Study, latency: MeasuredLatency | None, clips: Clips) -> d
             }
             for name in study.chosen
         },
+        "chosenOn": " + ".join(study.dev_names) or "this very set",
         "examples": shown,
         "worse": len(worst),
     }

@@ -58,13 +58,15 @@ def page_text(
     check_page_tools()
     import vl_convert
 
-    data = [study_data(study, latency, clips) for study in studies]
+    times = [_times_of(study, latency) for study in studies]
+    data = [study_data(study, own, clips) for study, own in zip(studies, times, strict=True)]
     name = studies[0].item.experiment
     return _part("template.html").substitute(
         title=escape(name),
         style=_read("style.css"),
-        model=facts(_model_facts(studies[0], latency)),
-        sets="".join(_set_section(study, latency, seed) for study in studies),
+        sets="".join(
+            _set_section(study, own, seed) for study, own in zip(studies, times, strict=True)
+        ),
         between=sets_table(studies),
         audio=_audio_note(clips),
         provenance=facts(_provenance(studies, command, now)),
@@ -93,6 +95,13 @@ def _script(text: str) -> str:
     return text.replace("</script", "<\\/script")
 
 
+def _times_of(study: Study, latency: MeasuredLatency | None) -> MeasuredLatency | None:
+    """The times, if they are of what decoded this set."""
+    if latency is not None and latency.is_of(study.item.scored.header):
+        return latency
+    return None
+
+
 def _set_section(study: Study, latency: MeasuredLatency | None, seed: int) -> str:
     name = escape(study.sweep.name)
     scored = study.item.scored
@@ -100,6 +109,8 @@ def _set_section(study: Study, latency: MeasuredLatency | None, seed: int) -> st
     size += f"{scored.seconds.sum() / 60:.1f} minutes."
     return (
         f'<section class="set" data-set="{name}"><h2>{name}</h2>\n<p>{size} {origin(study)}</p>\n'
+        "<details><summary>Model and times</summary>\n"
+        f"{facts(_model_facts(study, latency))}</details>\n"
         f"<h3>Exits</h3>\n{exits_table(study, latency, seed)}"
         f"<h3>Overthinking</h3>\n{overthinking_tables(study)}</section>\n"
     )

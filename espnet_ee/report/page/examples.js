@@ -43,7 +43,7 @@ function exampleCard(set, example, stop, policy) {
 function wrongExamples(set, policy, place, wanted) {
   const last = set.layers.length - 1;
   return set.examples
-    .map((example) => ({ example, stop: parseInt(example.stops[policy][place], 36) }))
+    .map((example) => ({ example, stop: example.stops[policy][place] }))
     .filter(({ example, stop }) => example.errors[stop] > example.errors[last])
     .filter(({ example }) => !wanted || [example.id, example.speaker || "", example.reference.join(" ")]
       .some((text) => text.toLowerCase().includes(wanted)))

@@ -13,7 +13,6 @@ from espnet_ee.scored_set import ScoredSet
 from espnet_ee.scoring import IntArray
 
 MOST = 150  # of a set; the worst: the page must stay small
-_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"  # of exit indices, base 36 as JavaScript reads it
 
 
 def early_and_wrong(scored: ScoredSet, said: IntArray) -> int:
@@ -34,7 +33,7 @@ def worst_first(scored: ScoredSet) -> IntArray:
 def examples(study: Study, rows: IntArray) -> list[dict[str, Any]]:
     """Return what the page shows of each of ``rows``: texts, errors, scores, where it stops.
 
-    ``stops``: policy -> a digit per threshold, the exit index taken there.
+    ``stops``: policy -> the exit index taken at each of its thresholds.
     """
     return [_example(study, int(row)) for row in rows]
 
@@ -42,10 +41,10 @@ def examples(study: Study, rows: IntArray) -> list[dict[str, Any]]:
 def _example(study: Study, row: int) -> dict[str, Any]:
     scored, texts = study.item.scored, study.item.texts
     reference = texts.references[row].split()
-    stops = dict.fromkeys(study.chosen, "")
+    stops: dict[str, list[int]] = {name: [] for name in study.chosen}
     for point in study.sweep.points:
         if point.policy in stops:
-            stops[point.policy] += _DIGITS[point.picks[row]]
+            stops[point.policy].append(int(point.picks[row]))
     return {
         "id": texts.utt_ids[row],
         "speaker": scored.speakers[row],

@@ -26,9 +26,19 @@ function numbers(point) {
   return pairs.flatMap(([name, value]) => [element("dt", {}, name), element("dd", { "data-name": name }, value)]);
 }
 
+function showCounts(point) {
+  const bars = current().layers.map((layer, index) => ({ layer, count: point.counts[index] }));
+  if (views["histogram-chart"]) views["histogram-chart"].data("counts", bars).run();
+}
+
 function showThreshold() {
   const policy = policyNow();
-  if (!policy) return;
+  showCounts(policy ? policy.points[state.place] : current().fixed[0]);
+  if (!policy) {
+    by("numbers").replaceChildren();
+    by("threshold").textContent = "";
+    return;
+  }
   const point = policy.points[state.place];
   by("threshold").textContent = point.cells[2];
   by("slider").value = state.place;
@@ -37,9 +47,6 @@ function showThreshold() {
   document.querySelectorAll("#chosen button").forEach((button) =>
     button.setAttribute("aria-pressed", String(Number(button.dataset.place) === state.place)));
   if (views["wer-chart"]) views["wer-chart"].data("now", [point]).run();
-  if (views["histogram-chart"]) {
-    views["histogram-chart"].data("counts", current().layers.map((layer, index) => ({ layer, count: point.counts[index] }))).run();
-  }
   showExamples();
   history.replaceState(null, "", `#${new URLSearchParams({ set: current().name, policy: state.policy, threshold: point.cells[2] })}`);
 }
@@ -58,7 +65,8 @@ async function showPolicy() {
   by("unit").textContent = policy ? `(${policy.unit})` : "";
   by("slider").disabled = !policy;
   by("slider").max = policy ? policy.points.length - 1 : 0;
-  by("chosen").replaceChildren("Chosen on dev for at most so many WER points over the last exit: ", ...(policy ? policy.chosen : [])
+  by("chosen").hidden = !policy;
+  by("chosen").replaceChildren(`Chosen on ${set.chosenOn} for at most so many WER points over the last exit: `, ...(policy ? policy.chosen : [])
     .map(([target, place]) => {
       const button = element("button", { type: "button", "data-place": place }, target);
       button.addEventListener("click", () => { state.place = place; showThreshold(); });
@@ -85,6 +93,9 @@ async function showCalibration() {
 async function showSet() {
   const set = current(), names = Object.keys(set.policies);
   document.querySelectorAll("section.set").forEach((section) => { section.hidden = section.dataset.set !== set.name; });
+  const timed = set.fixed[0].rtf !== undefined;
+  by("axis-label").hidden = !timed;
+  if (!timed) state.axis = by("axis").value = "cost";
   by("policy").replaceChildren(...names.map((name) => option(name, name)));
   if (!names.includes(state.policy)) state.policy = names[0] || "";
   by("policy").value = state.policy;
@@ -111,8 +122,7 @@ async function start() {
   const threshold = fromAddress();
   by("set").append(...SETS.map((set, index) => option(index, set.name)));
   by("set").value = state.set;
-  by("axis-label").hidden = SETS[0].fixed[0].rtf === undefined;
-  await showSet();
+    await showSet();
   const place = policyNow() ? policyNow().points.findIndex((point) => point.cells[2] === threshold) : -1;
   if (place >= 0) { state.place = place; showThreshold(); }
   by("set").addEventListener("change", () => { state.set = Number(by("set").value); showSet(); });

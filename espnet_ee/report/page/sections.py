@@ -115,6 +115,8 @@ def _share(share: Share) -> list[str]:
 
 def origin(study: Study) -> str:
     """Where the marked thresholds come from."""
+    if not study.chosen:
+        return "One exit: there is no threshold to choose."
     if study.dev is None:
         return (
             "Marked thresholds were chosen on this very set, for want of a dev set: they flatter."
