@@ -18,6 +18,7 @@ from espnet_ee.data.kaldi import read_table
 from espnet_ee.errors import ConfigError
 from espnet_ee.host.controlled import check_same_checkpoint
 from espnet_ee.host.inference import EarlyExitSpeech2Text
+from espnet_ee.host.waves import Wave
 from espnet_ee.machine import device_name
 from espnet_ee.records import read_record
 from espnet_ee.replay import OperatingPoint
@@ -83,9 +84,9 @@ def measure(args: argparse.Namespace, asr: EarlyExitSpeech2Text, batch: int) -> 
     ]
 
 
-def recognise(asr: EarlyExitSpeech2Text, waves: list[object], policy: str, value: float) -> None:
+def recognise(asr: EarlyExitSpeech2Text, waves: list[Wave], policy: str, value: float) -> None:
     """One call, to its end also on a GPU."""
-    asr(waves, policy, value)  # type: ignore[arg-type]
+    asr(waves, policy, value)
     if asr.device.type == "cuda":
         torch.cuda.synchronize(asr.device)
 
