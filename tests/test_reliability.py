@@ -33,5 +33,15 @@ def test_every_known_probability_is_in_one_bin(seed):
     assert np.unique(probabilities[known]).size >= len(found.predicted)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_no_bin_is_too_small(seed):
+    rng = np.random.default_rng(seed)
+    probabilities = np.r_[np.repeat(rng.random(3), 30), rng.random(7)]
+    found = reliability(probabilities, np.ones(97, dtype=int))
+    assert (
+        found.low.min() > 0.5
+    )  # Wilson's lower end of 5 of 5; of 4 of 4 it is 0.51, of 3 of 3 0.44
+
+
 def test_nothing_known_has_no_bins():
     assert len(reliability(np.full(5, np.nan), np.ones(5, dtype=int)).predicted) == 0

@@ -63,12 +63,17 @@ def reliability(probabilities: FloatArray, good: IntArray) -> Reliability:
 
 
 def _bins(ordered: FloatArray) -> list[slice]:
-    """About equally many of the rising probabilities each; equal ones are never parted."""
+    """About equally many of the rising probabilities each, at least ``_FEWEST`` where there are.
+
+    Equal ones are never parted.
+    """
     count = max(1, min(_BINS, len(ordered) // _FEWEST))
     ranks = np.linspace(0, len(ordered), count + 1)[1:-1].astype(np.int64)
-    inner = np.searchsorted(ordered, ordered[ranks], side="left")
-    edges = np.unique([0, *inner.tolist(), len(ordered)]).tolist()
-    return [slice(*pair) for pair in pairwise(edges)]
+    edges = [0]
+    for edge in np.searchsorted(ordered, ordered[ranks], side="left").tolist():
+        if _FEWEST <= edge - edges[-1] and _FEWEST <= len(ordered) - edge:
+            edges.append(edge)
+    return [slice(*pair) for pair in pairwise([*edges, len(ordered)]) if len(ordered)]
 
 
 def draw_reliability(scored: ScoredSet, policy: str, path: str | Path) -> None:
