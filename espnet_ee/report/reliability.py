@@ -71,7 +71,7 @@ def _bins(ordered: FloatArray) -> list[slice]:
     ranks = np.linspace(0, len(ordered), count + 1)[1:-1].astype(np.int64)
     edges = [0]
     for edge in np.searchsorted(ordered, ordered[ranks], side="left").tolist():
-        if _FEWEST <= edge - edges[-1] and _FEWEST <= len(ordered) - edge:
+        if edge - edges[-1] >= _FEWEST and len(ordered) - edge >= _FEWEST:
             edges.append(edge)
     return [slice(*pair) for pair in pairwise([*edges, len(ordered)]) if len(ordered)]
 
