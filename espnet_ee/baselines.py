@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from espnet_ee.replay import OperatingPoint, operating_point, sweep
 from espnet_ee.scored_set import LAYER, ScoredSet
@@ -82,9 +83,14 @@ def safe_oracle(scored: ScoredSet) -> OperatingPoint:
 
 def overthinking(scored: ScoredSet) -> Overthinking:
     """Return how often going on to the last exit was useless or harmful."""
+    better, as_good = earlier_exits(scored)
+    return Overthinking(float(better.mean()), float(as_good.mean()))
+
+
+def earlier_exits(scored: ScoredSet) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Whether some earlier exit has fewer word errors than the last, and no more: ``(U,)`` each."""
     errors = scored.words.errors
     earlier, last = errors[:, :-1], errors[:, -1:]
-    return Overthinking(
-        strictly_better=float((earlier < last).any(axis=1).mean()),
-        no_worse=float((earlier <= last).any(axis=1).mean()),
-    )
+    better: NDArray[np.bool_] = np.any(earlier < last, axis=1)
+    as_good: NDArray[np.bool_] = np.any(earlier <= last, axis=1)
+    return better, as_good

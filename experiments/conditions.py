@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from espnet_ee.baselines import earlier_exits
 from espnet_ee.errors import ConfigError, DataError
 from espnet_ee.replay import replay
 from espnet_ee.report.reliability import reliability
@@ -45,20 +46,10 @@ def overthinking_table(found: dict[str, Trainings]) -> list[str]:
     rows = []
     for title, one in found.items():
         over = np.full(len(one.scored[0].seconds), float(len(one.seeds)))
-        shares = [
-            sum(compare(s.words.errors[:, :-1], s.words.errors[:, -1:]) for s in one.scored)
-            for compare in (_any_less, _any_no_more)
-        ]
+        each = [earlier_exits(scored) for scored in one.scored]
+        shares = [np.sum(found, axis=0).astype(float) for found in zip(*each, strict=True)]
         rows.append([title, *(mean_with_interval(s, one.scored[0], over) for s in shares)])
     return markdown(("speech", "earlier exit better", "as good or better"), rows)
-
-
-def _any_less(earlier: FloatArray, last: FloatArray) -> FloatArray:
-    return (earlier < last).any(axis=1).astype(float)
-
-
-def _any_no_more(earlier: FloatArray, last: FloatArray) -> FloatArray:
-    return (earlier <= last).any(axis=1).astype(float)
 
 
 def policies_table(found: dict[str, Trainings], dev: Trainings) -> list[str]:

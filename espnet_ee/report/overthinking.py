@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from espnet_ee.baselines import earlier_exits
 from espnet_ee.scored_set import ScoredSet
 from espnet_ee.scoring import IntArray
 
@@ -76,16 +77,15 @@ def _by_speaker(scored: ScoredSet) -> Iterator[tuple[str, IntArray]]:
 
 
 def _group(scored: ScoredSet, kind: str, name: str, rows: IntArray) -> Group:
-    errors = scored.words.errors[rows]
-    earlier, last = errors[:, :-1], errors[:, -1:]
+    better, as_good = (found[rows] for found in earlier_exits(scored))
     words = scored.words.lengths[rows].sum()
     return Group(
         kind,
         name,
         len(rows),
-        better=_share(int((earlier < last).any(axis=1).sum()), len(rows)),
-        as_good=_share(int((earlier <= last).any(axis=1).sum()), len(rows)),
-        last_wer=float(last.sum() / words) if words else float("nan"),
+        better=_share(int(better.sum()), len(rows)),
+        as_good=_share(int(as_good.sum()), len(rows)),
+        last_wer=float(scored.words.errors[rows, -1].sum() / words) if words else float("nan"),
     )
 
 
