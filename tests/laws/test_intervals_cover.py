@@ -56,7 +56,8 @@ def curves(
     for system, price in ((0, 1.0), (1, 0.9)):
         stops = scores[system] < shares  # (T, U)
         gflops = np.where(stops, 0.5, 1.0) * price * seconds
-        made.append(Curve(np.where(stops, more[system], errors[system]), gflops, seconds))
+        wrong = np.where(stops, more[system], errors[system])
+        made.append(Curve(wrong, gflops, price * seconds, seconds))
     return made[0], made[1], words, names
 
 
