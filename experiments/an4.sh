@@ -40,6 +40,13 @@ model() {
     (cd "../${2:-${here##*/}}" && ./run.sh --ngpu "${ngpu}" ${quick:+--quick} --only "$1" --again)
 }
 
+# borrow JOB OTHER EXPERIMENT: the records of another experiment's job, which is trained if it has none
+borrow() {
+    local from
+    from="../$3/${records#"${here}/"}/$2"
+    (cd "../$3" && ./run.sh --ngpu "${ngpu}" ${quick:+--quick} --only "$2") && keep "$1" "${from}" train_dev test
+}
+
 # truncated JOB SINGLE: the model of the job SINGLE, its one head read behind every second block
 truncated() {
     local job=$1 tag=${1//\//_} single="${exp}/asr_${2//\//_}"

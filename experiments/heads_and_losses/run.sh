@@ -14,7 +14,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 
 variants="linear attention bilstm depth sequence frame layer_drop single_drop"
 if [ -n "${quick}" ]; then variants="linear attention single_drop"; fi
-rate=0.003       # at which joint exits learn best, see ../from_scratch
+rate=0.003         # at which joint exits learn best, see ../from_scratch
 single_rate=0.001  # and one exit alone
 single_exit="--encoder_conf exit_layers=[12]"
 
@@ -22,7 +22,7 @@ jobs_of() { for variant in ${variants}; do echo "${variant}/seed$1"; done; }
 
 run_job() {
     case "$1" in
-        linear/*) learn "$1" "${rate}" "" ;;
+        linear/*) borrow "$1" "joint_high/${1##*/}" from_scratch ;;
         attention/*) learn "$1" "${rate}" "--model_conf exit_head=attention --model_conf exit_head_conf.units=96 \
             --model_conf exit_head_conf.heads=4 --model_conf exit_head_conf.linear_units=384" ;;
         bilstm/*) learn "$1" "${rate}" "--model_conf exit_head=bilstm --model_conf exit_head_conf.units=96" ;;

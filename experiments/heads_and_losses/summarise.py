@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from espnet_ee.comparison.testing import holm
-from espnet_ee.errors import DataError
-from espnet_ee.report.seeds import Trainings, difference, kinds_table, load_seeds, seeds_table
-from espnet_ee.report.tables import markdown
+from experiments.kinds import kind_lines
 from experiments.writing import write_results
 
 SETS = ("test", "train_dev")
@@ -30,42 +27,9 @@ resampling speakers, errors of all seeds together. p: permutations of speakers, 
 correction over the table."""
 
 
-def differences(found: list[Trainings]) -> list[str]:
-    """Each kind against linear heads, exit by exit."""
-    base = next((one for one in found if one.kind == BASE), None)
-    if base is None:
-        return []
-    others = [one for one in found if one is not base and set(one.seeds) & set(base.seeds)]
-    layers = base.scored[0].header.exits
-    table = [
-        (one, layer, difference(one, base, layer, layer)) for one in others for layer in layers
-    ]
-    adjusted = holm([found.p for _, _, found in table])
-    rows = [
-        [
-            TITLES[one.kind],
-            str(layer),
-            ", ".join(map(str, less.seeds)),
-            f"{100 * less.points:+.1f} ({100 * less.low:+.1f} - {100 * less.high:+.1f})",
-            f"{p:.3f}",
-        ]
-        for (one, layer, less), p in zip(table, adjusted, strict=True)
-    ]
-    columns = ("training", "exit", "seeds", f"WER points over {TITLES[BASE]}", "p, Holm")
-    return ["", *markdown(columns, rows)] if rows else []
-
-
 def results(records: Path) -> str:
     """The whole of RESULTS.md."""
-    lines = HEAD.splitlines()
-    for set_name in SETS:
-        found = [load_seeds(records, kind, set_name) for kind in TITLES]
-        found = [one for one in found if one.seeds]
-        if not found:
-            raise DataError(f"no records of {set_name}", got=str(records), fix="./run.sh")
-        lines += ["", f"## {set_name}", "", *kinds_table(found, TITLES), *differences(found)]
-        lines += ["", *seeds_table(found, TITLES)]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*HEAD.splitlines(), *kind_lines(records, SETS, TITLES, BASE)]) + "\n"
 
 
 if __name__ == "__main__":

@@ -66,13 +66,18 @@ class Recipe:
 
     def succeed(self, *options: str) -> str:
         done = self.run(*options)
-        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.returncode == 0, last_words(done)
         return done.stdout
 
     def fail(self, *options: str) -> str:
         done = self.run(*options)
-        assert done.returncode == 1, done.stdout + done.stderr
+        assert done.returncode == 1, last_words(done)
         return done.stderr
+
+
+def last_words(done: subprocess.CompletedProcess[str]) -> str:
+    """What a reader needs first where a log is cut: the end, with the reason."""
+    return f"exit code {done.returncode}\n{done.stdout[-1000:]}\n{done.stderr[-3000:]}"
 
 
 def write_script(path: Path, text: str) -> None:

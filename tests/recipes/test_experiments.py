@@ -7,7 +7,9 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from record_factory import make_record, save, table_record
 
 from espnet_ee.errors import DataError
@@ -53,6 +55,41 @@ def test_seeds_of_other_texts_do_not_mix(family, tmp_path):
 def test_without_records(family, tmp_path):
     with pytest.raises(DataError, match="no records of test_clean"):
         family.results(tmp_path)
+
+
+def test_kinds_are_compared_with_the_base_at_every_exit(tmp_path):
+    kinds = module_of(ROOT / "kinds.py")
+    titles = {"base": "the base", "other": "another"}
+    for name, first in (("base", "one two"), ("other", "one")):
+        record = table_record([[first, "one two three"]], ["one two three"])
+        save(record, tmp_path / name / "seed0" / "test" / "record.jsonl.gz")
+    text = "\n".join(kinds.kind_lines(tmp_path, ["test"], titles, "base"))
+    assert "WER points over the base (95 %)" in text
+    assert [
+        line.split("|")[4].split()[0]
+        for line in text.splitlines()
+        if "p, Holm" not in line and line.startswith("|another|") and "to" in line
+    ] == ["+33.3", "+0.0"]
+    assert "over" not in "\n".join(kinds.kind_lines(tmp_path, ["test"], titles))
+
+
+def test_units_of_pre_training_are_as_many_as_frames(tmp_path):
+    """One label for each frame of HuBERT's CNN, whose strides make 320 samples."""
+    pretrain = module_of(ROOT / "pretrain.py")
+    samples = np.random.default_rng(0).normal(0, 0.1, 20_000)
+    lines = []
+    for number in range(2):
+        path = tmp_path / f"{number}.wav"
+        soundfile.write(path, samples[: 20_000 - 1_234 * number], 16_000)
+        lines.append(f"utt{number} {path}\n")
+    (tmp_path / "wav.scp").write_text("".join(lines))
+    pretrain.targets([tmp_path / "wav.scp"])
+    shapes = [line.split() for line in (tmp_path / "speech_shape").read_text().splitlines()]
+    units = [line.split()[1:] for line in (tmp_path / "units").read_text().splitlines()]
+    for (_, length), found in zip(shapes, units, strict=True):
+        assert len(found) == (int(length) - 400) // 320 + 1
+    known = (tmp_path / "tokens.txt").read_text().split()
+    assert len(known) == pretrain.CLUSTERS + 1 and set(sum(units, [])) <= set(known)
 
 
 @pytest.mark.parametrize("results", sorted(ROOT.glob("*/RESULTS.md")), ids=lambda p: p.parent.name)

@@ -173,7 +173,7 @@ def test_a_node_that_dies_loses_nothing(on_slurm: Any, slurm: Path) -> None:
         decoded = on_slurm.folder / "decoded"
         until(lambda: decoded.exists() and len(decoded.read_text().split()) == 2, 60)
         lost = kill_node_of_job(slurm, "decode_test", number=2)
-        until(lambda: f"{lost} down" in query(slurm, "sinfo", "-hN", "-o", "%N %T"), 60)
+        until(lambda: f"{lost} down" in query(slurm, "sinfo", "-hN", "-o", "%N %T"), 120)
         for number in (1, 2):
             (on_slurm.folder / f"hold_{number}").unlink()
         hasten(slurm, "decode_test")

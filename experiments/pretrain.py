@@ -6,7 +6,6 @@ As the first iteration of HuBERT (arXiv:2106.07447, section 3.1): k-means of 39 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -36,22 +35,25 @@ def features(path: str) -> np.ndarray:
     return torch.cat([mfcc, delta, second]).T.numpy()
 
 
-def targets(scps: list[Path], out: Path) -> None:
-    """Cluster the first set; write ``{set}.km`` of each, and the list of labels."""
+def targets(scps: list[Path]) -> None:
+    """Cluster the first set, at most 2,000 of its utterances.
+
+    Writes ``units`` and ``speech_shape`` beside each, ``tokens.txt`` beside the first.
+    """
+    utterances = read_table(scps[0])
+    some = list(utterances.values())[:: 1 + len(utterances) // 2000]
     kmeans = MiniBatchKMeans(CLUSTERS, batch_size=10000, n_init=5, random_state=0)
-    kmeans.fit(np.concatenate([frames for _, frames in _frames(scps[0])]))
+    kmeans.fit(np.concatenate([features(path) for path in some]))
     for scp in scps:
-        with (out / f"{scp.parent.name}.km").open("w", encoding="utf-8") as labels:
-            for utterance, frames in _frames(scp):
-                words = " ".join(map(str, kmeans.predict(frames)))
-                labels.write(f"{utterance} {words}\n")
+        with (
+            scp.with_name("units").open("w", encoding="utf-8") as units,
+            scp.with_name("speech_shape").open("w", encoding="utf-8") as shapes,
+        ):
+            for utterance, path in read_table(scp).items():
+                units.write(f"{utterance} {' '.join(map(str, kmeans.predict(features(path))))}\n")
+                shapes.write(f"{utterance} {soundfile.info(path).frames}\n")
     tokens = [*map(str, range(CLUSTERS)), "<unk>"]  # ESPnet wants one for unknown words
-    (out / "tokens.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
-
-
-def _frames(scp: Path) -> Iterator[tuple[str, np.ndarray]]:
-    for utterance, path in read_table(scp).items():
-        yield utterance, features(path)
+    scps[0].with_name("tokens.txt").write_text("\n".join(tokens) + "\n", encoding="utf-8")
 
 
 def export(checkpoint: Path, out: Path) -> None:
@@ -71,13 +73,12 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("targets", help="cluster audio")
     command.add_argument("scps", nargs="+", type=Path, metavar="WAV_SCP")
-    command.add_argument("--out", type=Path, required=True, metavar="DIR")
     command = commands.add_parser("export", help="take the network out of a checkpoint")
     command.add_argument("checkpoint", type=Path)
     command.add_argument("--out", type=Path, required=True, metavar="FILE")
     args = parser.parse_args()
     if args.command == "targets":
-        targets(args.scps, args.out)
+        targets(args.scps)
     else:
         export(args.checkpoint, args.out)
 
