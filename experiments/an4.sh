@@ -9,7 +9,7 @@ parse_common "$@"
 no_more
 
 recipe_dir="${root}/egs2/an4_ee"
-exp="${root}/experiments/exp_an4${quick:+_quick}"  # data, statistics and models are shared
+exp="${an4_exp}"  # data, statistics and models are shared
 mkdir -p "${exp}"
 last_set="test"
 updates=1600 updates_per_epoch=160
@@ -32,12 +32,6 @@ learn() {
         --optim_conf lr=${rate} --scheduler_conf max_steps=${updates} --scheduler_conf warmup_ratio=0.1 \
         --scheduler_conf hold_ratio=0.4 --keep_nbest_models 3 --use_tensorboard false --use_matplotlib false \
         ${args}" "$@" && keep "${job}" "${exp}/asr_${tag}/greedy" train_dev test
-}
-
-# model JOB [EXPERIMENT]: train it if its model is not there, as after a clone, which has records only
-model() {
-    if [ -e "${exp}/asr_${1//\//_}/valid.cer_ctc.ave.pth" ]; then return; fi
-    (cd "../${2:-${here##*/}}" && ./run.sh --ngpu "${ngpu}" ${quick:+--quick} --only "$1" --again)
 }
 
 # borrow JOB OTHER EXPERIMENT: the records of another experiment's job, which is trained if it has none

@@ -2,6 +2,7 @@
 # What the experiments share. Sourced by experiments/NAME/run.sh, whose folder is the working directory:
 #   parse_common "$@"       options --seeds --jobs --ngpu --quick --list --only --again; the rest goes to the array `rest`
 #   recipe NAME OPTION...   the recipe's run.sh in ${recipe_dir}, its output in ${exp}/NAME.log
+#   model JOB [EXPERIMENT]  ${an4_exp}/asr_JOB, a model of AN4, trained if it is not there
 #   keep JOB FOLDER SET...  copies the records of FOLDER/SET to ${records}/JOB/SET
 #   summarise               RESULTS.md from the records
 #   run_jobs                all of `jobs_of SEED` that have no record yet, ${jobs} at a time, each by `run_job JOB`
@@ -28,6 +29,7 @@ parse_common() {
     here=$PWD
     root=$(cd ../.. && pwd)
     exp="${here}/exp${quick:+_quick}"
+    an4_exp="${root}/experiments/exp_an4${quick:+_quick}"  # see an4.sh
     records="${here}/records"
     if [ -n "${quick}" ]; then records="${exp}/records"; fi
     mkdir -p "${exp}"
@@ -63,6 +65,12 @@ keep() {
         cp "${folder}/${set}/record.jsonl.gz" "${records}/${job}/${set}/record.jsonl.gz.new"
         mv "${records}/${job}/${set}/record.jsonl.gz.new" "${records}/${job}/${set}/record.jsonl.gz"
     done
+}
+
+# model JOB [EXPERIMENT]: a training on AN4; do it if its model is not there, as after a clone, which has records only
+model() {
+    if [ -e "${an4_exp}/asr_${1//\//_}/valid.cer_ctc.ave.pth" ]; then return; fi
+    (cd "../${2:-${here##*/}}" && ./run.sh --ngpu "${ngpu}" ${quick:+--quick} --only "$1" --again)
 }
 
 # kept JOB: its records are there

@@ -14,8 +14,6 @@ cd "$(dirname "${BASH_SOURCE[0]}")"
     --valid_set dev \
     --test_sets "an4_test ls_test so_adults so_children" \
     --max_wav_duration 20 \
-    --token_type bpe \
-    --nbpe 100 \
-    --bpe_train_text data/train/text \
+    --token_type char \
     --asr_config conf/train_ee_pooled.yaml \
     "$@"

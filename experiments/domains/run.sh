@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Overthinking, policies and calibration on speech of another domain than training's; see README.md.
+# Each begins with the encoder of joint_high of ../from_scratch, which is trained first where it is not there.
 # The corpora: AN4=FOLDER LIBRISPEECH=FOLDER SPEECHOCEAN=FOLDER. Everything resumes: run it again after an interruption.
 #   ./run.sh --jobs 2        three trainings of egs2/pooled_ee, seeds 0 1 2
 #   ./run.sh --ngpu 1        the same on a GPU
@@ -26,9 +27,11 @@ last_set="${sets##* }"
 jobs_of() { echo "joint/seed$1"; }
 
 run_job() {
-    local tag=${1//\//_} folder
+    local tag=${1//\//_} from=joint_high/${1##*/} folder
     folder="${exp}/asr_${tag}/greedy"
+    model "${from}" from_scratch
     recipe "${tag}" --expdir "${exp}" --stage 11 --stop_stage 12 --asr_tag "${tag}" --inference_tag greedy \
+        --pretrained_model "${an4_exp}/asr_${from//\//_}/valid.cer_ctc.ave.pth:encoder:encoder" \
         --test_sets "${sets}" --asr_args "--seed ${1##*/seed} --use_tensorboard false --use_matplotlib false \
         ${budget}"
     # shellcheck disable=SC2086  # a list

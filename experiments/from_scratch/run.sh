@@ -12,18 +12,21 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 # shellcheck source=../an4.sh
 . ../an4.sh "$@"
 
-depths="02 04 06 08 10 12" rates="high low"
-if [ -n "${quick}" ]; then depths=02 rates=high; fi
+kinds="joint single02 single04 single06 single08 single10 single12" rates="high low"
+if [ -n "${quick}" ]; then kinds="joint single02" rates=high; fi
 
-# Both learning rates for every model: a single-exit model of twelve blocks does not learn at the higher one.
+# Seed 0 at both learning rates: a single-exit model of twelve blocks does not learn at the higher one. The other
+# seeds at the one that was better then on the development speakers.
 jobs_of() {
-    local depth rate
-    for rate in ${rates}; do
-        echo "joint_${rate}/seed$1"
-        for depth in ${depths}; do echo "single${depth}_${rate}/seed$1"; done
+    local kind rate better=''
+    if [ "$1" -ne 0 ]; then better=$("${PYTHON:-python3}" choose_rates.py "${records}"); fi
+    for kind in ${kinds}; do
+        for rate in ${rates}; do
+            case " ${better} " in *" ${kind}_"*) [[ " ${better} " == *" ${kind}_${rate} "* ]] || continue ;; esac
+            echo "${kind}_${rate}/seed$1"
+        done
     done
 }
-truncated_of() { echo "truncated_high/seed$1" "truncated_low/seed$1"; }
 
 run_job() {
     local rate=0.003 depth
@@ -40,7 +43,10 @@ run_job() {
 }
 
 if [ -z "${list}" ]; then an4_data; fi
-run_jobs
-jobs_of() { truncated_of "$1"; }  # when all models are there
-if [ -z "${quick}" ]; then run_jobs; fi
+all_seeds=${seeds}
+for seeds in ${all_seeds}; do run_jobs; done  # one after the other: the first says at which rates the others learn
+if [ -z "${quick}" ]; then
+    seeds=${all_seeds} kinds=truncated  # when all models are there
+    run_jobs
+fi
 if [ -z "${list}" ]; then summarise; fi

@@ -24,10 +24,10 @@ HEAD = f"""\
 # RESULTS
 
 Made by `./run.sh`; do not edit. Word error rates in per cent, greedy CTC, with 95 % intervals by
-resampling speakers, errors of all seeds together. Models are trained at two learning rates,
-{" and ".join(RATES.values())}, and taken at the one whose last exit has the lower WER on {DEV};
-where only one was run, at that one. p: permutations of speakers, two-sided, Holm's correction over
-the table."""
+resampling speakers, errors of all seeds together. Seed 0 is trained at two learning rates,
+{" and ".join(RATES.values())}; all seeds are taken at the one whose last exit then has the lower WER
+on {DEV}; where only one was run, at that one. p: permutations of speakers, two-sided, Holm's
+correction over the table."""
 
 
 def choose_rate(records: Path, kind: str) -> str | None:
