@@ -19,6 +19,7 @@ from espnet_ee.rules.selection import cost_share, within_cost
 from espnet_ee.scored_set import ScoredSet
 from espnet_ee.scoring import FloatArray
 from espnet_ee.statistics import bootstrap_intervals, ratio_to_last, units_of
+from experiments.writing import FIGURE
 
 SHARE = 0.65  # of the last exit's cost, on dev
 POLICIES = ("entropy", "confidence", "margin", "patience", "window", "known_words", "spelling")
@@ -86,6 +87,17 @@ def _policy_cells(
     ]
 
 
+def mean_layers(found: dict[str, Trainings], dev: Trainings, policy: str) -> list[float]:
+    """Where a policy stops on average at dev's thresholds, for each kind of speech."""
+    chosen = [within_cost(one, policy, SHARE).threshold for one in dev.scored]
+    means = []
+    for one in found.values():
+        sets = [one.scored[one.seeds.index(seed)] for seed in dev.seeds]
+        picks = [replay(s, policy, t).picks for s, t in zip(sets, chosen, strict=True)]
+        means.append(float(np.mean([s.layers[p] for s, p in zip(sets, picks, strict=True)])))
+    return means
+
+
 def calibration_table(found: dict[str, Trainings], dev: Trainings) -> list[str]:
     """Of an isotonic fit on dev: promised, kept, calibration error, over all exits but the last."""
     rows = []
@@ -106,8 +118,10 @@ def calibration_table(found: dict[str, Trainings], dev: Trainings) -> list[str]:
     return markdown(columns, rows)
 
 
-def condition_lines(records: Path, sets: Mapping[str, str], dev: str) -> list[str]:
-    """All tables.
+def load_conditions(
+    records: Path, sets: Mapping[str, str], dev: str
+) -> tuple[dict[str, Trainings], Trainings]:
+    """Of each kind of speech, and of dev, the seeds that all have.
 
     Args:
         records: Hold ``joint/seed<N>/<set>/record.jsonl.gz``.
@@ -123,12 +137,19 @@ def condition_lines(records: Path, sets: Mapping[str, str], dev: str) -> list[st
     common = set.intersection(*(set(one.seeds) for one in (chosen_on, *found.values())))
     if not found or not common:
         raise DataError("no training has records of all sets", got=str(records), fix="./run.sh")
-    found = {title: one.only(common) for title, one in found.items()}
-    chosen_on = chosen_on.only(common)
+    return {title: one.only(common) for title, one in found.items()}, chosen_on.only(common)
+
+
+def condition_lines(records: Path, sets: Mapping[str, str], dev: str) -> list[str]:
+    """The picture and all tables, of what ``load_conditions`` reads."""
+    found, chosen_on = load_conditions(records, sets, dev)
     parts: dict[str, Callable[[], list[str]]] = {
         "Exits": lambda: exits_table(found),
         "Overthinking": lambda: overthinking_table(found),
         "Policies": lambda: policies_table(found, chosen_on),
         "Calibration": lambda: calibration_table(found, chosen_on),
     }
-    return [line for title, part in parts.items() for line in ("", f"## {title}", "", *part())]
+    lines = ["", f"![WER of every exit; mean layer at dev's thresholds]({FIGURE})"]
+    for title, part in parts.items():
+        lines += ["", f"## {title}", "", *part()]
+    return lines

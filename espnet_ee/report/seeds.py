@@ -55,13 +55,16 @@ class Trainings:
         total: IntArray = np.sum(found, axis=0)
         return total
 
-    def cells(self) -> list[str]:
-        """Mean over seeds and its 95 % interval by speakers, one cell per exit, in per cent."""
+    def mean_rates(self) -> FloatArray:
+        """Mean word error rate over seeds and its 95 % interval by speakers, ``(E, 3)``."""
         errors = np.sum([one.words.errors for one in self.scored], axis=0)  # (U, E)
         lengths = self.scored[0].words.lengths * len(self.scored)
         spread = error_rate_intervals(errors.T, lengths, self.scored[0].speakers)
-        means = 100 * self.rates.mean(0)
-        ends = zip(means, 100 * spread.low, 100 * spread.high, strict=True)
+        return np.stack([self.rates.mean(0), spread.low, spread.high], axis=1)
+
+    def cells(self) -> list[str]:
+        """The same in per cent, one cell per exit."""
+        ends = 100 * self.mean_rates()
         return [f"{mean:.1f} ({low:.1f} - {high:.1f})" for mean, low, high in ends]
 
 

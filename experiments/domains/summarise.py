@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from experiments.conditions import SHARE, condition_lines
+from experiments.figures import draw_conditions
 from experiments.writing import write_results
 
 DEV = "dev"
@@ -29,4 +31,4 @@ def results(records: Path) -> str:
 
 
 if __name__ == "__main__":
-    write_results(results, __doc__)
+    write_results(results, __doc__, partial(draw_conditions, sets=SETS, dev=DEV))

@@ -8,7 +8,8 @@ from pathlib import Path
 from espnet_ee.errors import DataError
 from espnet_ee.report.seeds import Trainings, difference, differences_table, load_seeds
 from espnet_ee.report.tables import markdown
-from experiments.writing import write_results
+from experiments.figures import draw_exits
+from experiments.writing import FIGURE, write_results
 
 DEV, SETS = "train_dev", ("test", "train_dev")
 LAYERS = (2, 4, 6, 8, 10, 12)
@@ -25,8 +26,8 @@ HEAD = f"""\
 
 Made by `./run.sh`; do not edit. Word error rates in per cent, greedy CTC, with 95 % intervals by
 resampling speakers, errors of all seeds together. Seed 0 is trained at two learning rates,
-{" and ".join(RATES.values())}; all seeds are taken at the one whose last exit then has the lower WER
-on {DEV}; where only one was run, at that one. p: permutations of speakers, two-sided, Holm's
+{" and ".join(RATES.values())}; all seeds are taken at the one whose last exit then has the lower
+WER on {DEV}; where only one was run, at that one. p: permutations of speakers, two-sided, Holm's
 correction over the table."""
 
 
@@ -54,6 +55,12 @@ def chosen(records: Path) -> dict[str, str]:
     if rates["single12"] is not None:
         rates["truncated"] = rates["single12"]
     return {kind: f"{kind}_{rate}" for kind, rate in rates.items() if rate}
+
+
+def load_models(records: Path, set_name: str) -> dict[str, Trainings]:
+    """Kind -> its trainings at the better learning rate."""
+    models = {kind: load_seeds(records, name, set_name) for kind, name in chosen(records).items()}
+    return {kind: one for kind, one in models.items() if one.seeds}
 
 
 def exits_table(models: dict[str, Trainings]) -> list[str]:
@@ -108,13 +115,11 @@ def seed_table(models: dict[str, Trainings]) -> list[str]:
 
 def results(records: Path) -> str:
     """The whole of RESULTS.md."""
-    kinds = chosen(records)
-    if not kinds:
+    if not chosen(records):
         raise DataError("no records of any training", got=str(records), fix="./run.sh")
-    lines = HEAD.splitlines()
+    lines = [*HEAD.splitlines(), "", f"![WER of every exit on {SETS[0]}]({FIGURE})"]
     for set_name in SETS:
-        models = {kind: load_seeds(records, name, set_name) for kind, name in kinds.items()}
-        models = {kind: one for kind, one in models.items() if one.seeds}
+        models = load_models(records, set_name)
         lines += ["", f"## {set_name}", "", *exits_table(models)]
         if set_name != DEV:  # on which rates and checkpoints were chosen
             lines += differences(models)
@@ -122,5 +127,18 @@ def results(records: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def draw(records: Path, path: Path) -> None:
+    """The exits of the first set."""
+    models = load_models(records, SETS[0])
+    singles = [one for kind, one in models.items() if kind.startswith("single")]
+    groups = {
+        "joint": [models.get("joint")],
+        "single": singles,
+        "truncated": [models.get("truncated")],
+    }
+    shown = {TITLES[kind]: [one for one in group if one] for kind, group in groups.items()}
+    draw_exits({title: group for title, group in shown.items() if group}, path)
+
+
 if __name__ == "__main__":
-    write_results(results, __doc__)
+    write_results(results, __doc__, draw)

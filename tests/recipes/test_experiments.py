@@ -121,6 +121,17 @@ def test_noise_has_a_row_for_every_level(tmp_path):
     assert "nan" not in text
 
 
+@pytest.mark.parametrize("policies", [True, False])
+def test_pictures_are_drawn(tmp_path, policies):
+    """Also of few words and of a policy that cannot be as cheap as asked."""
+    noise = module_of(ROOT / "noise" / "summarise.py")
+    for name in ["train_dev", *noise.SETS]:
+        record = make_record(30, (2, 4), seed=6) if policies else table_record([["a", "b"]], ["a"])
+        save(record, tmp_path / "joint" / "seed0" / name / "record.jsonl.gz")
+    noise.draw_conditions(tmp_path, tmp_path / "figure.png", sets=noise.SETS, dev="train_dev")
+    assert (tmp_path / "figure.png").stat().st_size > 10_000
+
+
 def test_savings_of_time_are_over_those_promised(tmp_path):
     real_time = module_of(ROOT / "real_time" / "summarise.py")
     way = {"way": "entropy", "batch": 1, "threshold": 0.1, "mean_layer": 3.5, "promised": 0.6}
