@@ -12,7 +12,7 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")"
 # shellcheck source=../an4.sh
 . ../an4.sh "$@"
 
-kinds="joint single02 single04 single06 single08 single10 single12" rates="high low"
+kinds="joint single02 single04 single06 single08 single10 single12 longer" rates="high low"
 if [ -n "${quick}" ]; then kinds="joint single02" rates=high; fi
 
 # Seed 0 at both learning rates: a single-exit model of twelve blocks does not learn at the higher one. The other
@@ -22,6 +22,7 @@ jobs_of() {
     if [ "$1" -ne 0 ]; then better=$("${PYTHON:-python3}" choose_rates.py "${records}"); fi
     for kind in ${kinds}; do
         for rate in ${rates}; do
+            if [ "${kind}_${rate}" = longer_high ]; then continue; fi
             case " ${better} " in *" ${kind}_"*) [[ " ${better} " == *" ${kind}_${rate} "* ]] || continue ;; esac
             echo "${kind}_${rate}/seed$1"
         done
@@ -37,6 +38,10 @@ run_job() {
             depth=${1#single}
             depth=$((10#${depth%%_*}))
             learn "$1" "${rate}" "--encoder_conf num_blocks=${depth} --encoder_conf exit_layers=[${depth}]"
+            ;;
+        longer_*)
+            updates=$((3 * updates))
+            learn "$1" "${rate}" "--encoder_conf exit_layers=[12]"
             ;;
         truncated_*) truncated "$1" "${1/truncated/single12}" ;;
     esac

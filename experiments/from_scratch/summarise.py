@@ -17,6 +17,7 @@ RATES = {"high": "0.003", "low": "0.001"}
 TITLES = {
     "joint": "six exits, trained together",
     "single": "single-exit models, one of each depth",
+    "longer": "single-exit model of 12 blocks, three times the updates",
     "truncated": "single-exit model of 12 blocks, its head at every depth",
 }
 
@@ -50,7 +51,7 @@ def choose_rate(records: Path, kind: str) -> str | None:
 
 def chosen(records: Path) -> dict[str, str]:
     """Kind without its learning rate -> with the better one. Truncation follows its model."""
-    kinds = ["joint", *(f"single{layer:02d}" for layer in LAYERS)]
+    kinds = ["joint", *(f"single{layer:02d}" for layer in LAYERS), "longer"]
     rates = {kind: choose_rate(records, kind) for kind in kinds}
     if rates["single12"] is not None:
         rates["truncated"] = rates["single12"]
@@ -66,10 +67,12 @@ def load_models(records: Path, set_name: str) -> dict[str, Trainings]:
 def exits_table(models: dict[str, Trainings]) -> list[str]:
     """One row per way to train."""
     rows = []
-    for kind in ("joint", "truncated"):
+    for kind in ("joint", "longer", "truncated"):
         if kind in models:
             one = models[kind]
-            rows.append([TITLES[kind], seeds_text([one]), *one.cells()])
+            cells = dict(zip(one.scored[0].header.exits, one.cells(), strict=True))
+            filled = [cells.get(layer, "") for layer in LAYERS]
+            rows.append([TITLES[kind], seeds_text([one]), *filled])
     singles = {layer: models.get(f"single{layer:02d}") for layer in LAYERS}
     cells = [one.cells()[0] if one else "" for one in singles.values()]
     rows.insert(1, [TITLES["single"], seeds_text([one for one in singles.values() if one]), *cells])
@@ -91,10 +94,11 @@ def differences(models: dict[str, Trainings]) -> list[str]:
     if "joint" not in models:
         return []
     joint, found = models["joint"], []
-    for kind in ("single", "truncated"):
+    for kind in ("single", "longer", "truncated"):
         for layer in LAYERS:
             other = models.get(f"single{layer:02d}" if kind == "single" else kind)
-            if other and set(other.seeds) & set(joint.seeds):
+            there = other and layer in other.scored[0].header.exits
+            if there and set(other.seeds) & set(joint.seeds):
                 found.append((TITLES[kind], layer, difference(joint, other, layer, layer)))
     columns = ("six exits, trained together, less", "WER points (95 %)")
     return ["", *differences_table(found, columns)] if found else []
@@ -132,12 +136,10 @@ def draw(records: Path, path: Path) -> None:
     models = load_models(records, SETS[0])
     singles = [one for kind, one in models.items() if kind.startswith("single")]
     groups = {
-        "joint": [models.get("joint")],
-        "single": singles,
-        "truncated": [models.get("truncated")],
+        kind: singles if kind == "single" else [models[kind]] if kind in models else []
+        for kind in TITLES
     }
-    shown = {TITLES[kind]: [one for one in group if one] for kind, group in groups.items()}
-    draw_exits({title: group for title, group in shown.items() if group}, path)
+    draw_exits({TITLES[kind]: group for kind, group in groups.items() if group}, path)
 
 
 if __name__ == "__main__":
