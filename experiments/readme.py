@@ -1,8 +1,8 @@
 """Bring the tables of the root README.md up to date: ``python -m experiments.readme``.
 
 A table stands between ``<!-- results: FILE -->`` and ``<!-- end -->``. Its header says which table
-of the file is meant, the first cell of each row which of its rows, or, with ``FILE, rows by 2``, the
-first two.
+of the file is meant, the first cell of each row which of its rows (``FILE, rows by 2``: the first
+two cells).
 """
 
 from __future__ import annotations
