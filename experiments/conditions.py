@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from espnet_ee.baselines import earlier_exits
 from espnet_ee.errors import ConfigError, DataError
 from espnet_ee.replay import replay
 from espnet_ee.report.reliability import reliability
-from espnet_ee.report.seeds import Trainings, load_seeds
+from espnet_ee.report.seeds import Trainings, load_seeds, seeds_table
 from espnet_ee.report.tables import markdown
 from espnet_ee.rules.applying import as_good_as_last, rule_scores
 from espnet_ee.rules.curves import fit_calibration
@@ -42,6 +43,12 @@ def exits_table(found: dict[str, Trainings]) -> list[str]:
     return markdown(("speech", "seeds", *(f"exit {k}" for k in layers)), rows)
 
 
+def every_training(found: dict[str, Trainings]) -> list[str]:
+    """WER of every exit, each seed on its own: the intervals above are over speakers only."""
+    named = [replace(one, kind=title) for title, one in found.items()]
+    return seeds_table(named, {title: title for title in found})
+
+
 def overthinking_table(found: dict[str, Trainings]) -> list[str]:
     """Utterances with a better, and with an as good, earlier exit."""
     rows = []
@@ -49,8 +56,11 @@ def overthinking_table(found: dict[str, Trainings]) -> list[str]:
         over = np.full(len(one.scored[0].seconds), float(len(one.seeds)))
         each = [earlier_exits(scored) for scored in one.scored]
         shares = [np.sum(found, axis=0).astype(float) for found in zip(*each, strict=True)]
-        rows.append([title, *(mean_with_interval(s, one.scored[0], over) for s in shares)])
-    return markdown(("speech", "earlier exit better", "as good or better"), rows)
+        cells = [mean_with_interval(s, one.scored[0], over) for s in shares]
+        by_seed = ", ".join(f"{100 * better.mean():.1f}" for better, _ in each)
+        rows.append([title, *cells, by_seed])
+    columns = ("speech", "earlier exit better", "as good or better", "better, each training")
+    return markdown(columns, rows)
 
 
 def policies_table(found: dict[str, Trainings], dev: Trainings) -> list[str]:
@@ -145,6 +155,7 @@ def condition_lines(records: Path, sets: Mapping[str, str], dev: str) -> list[st
     found, chosen_on = load_conditions(records, sets, dev)
     parts: dict[str, Callable[[], list[str]]] = {
         "Exits": lambda: exits_table(found),
+        "Every training": lambda: every_training(found),
         "Overthinking": lambda: overthinking_table(found),
         "Policies": lambda: policies_table(found, chosen_on),
         "Calibration": lambda: calibration_table(found, chosen_on),
