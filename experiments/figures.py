@@ -78,7 +78,8 @@ def draw_conditions(records: Path, path: Path, *, sets: Mapping[str, str], dev: 
     right.set_ylabel("mean layer of the exit")
     right.set_ylim(bottom=0)
     right.grid(alpha=0.25)
-    right.tick_params("x", rotation=15)
+    for label in right.get_xticklabels():
+        label.set(rotation=20, ha="right", rotation_mode="anchor")
     if right.lines:
         right.legend(fontsize="small")
     figure.savefig(path)
