@@ -45,11 +45,13 @@ class EarlyExitTrainer(Trainer):
             model.schedule.start(options.accum_grad)  # a resumed training reads its own count
         super().run(*args, **kwargs)
         distributed = kwargs["distributed_option"]
-        if distributed.distributed and distributed.dist_rank != 0:
-            return
-        average_each(
-            Path(options.output_dir), options.best_model_criterion, options.keep_nbest_models
-        )
+        if distributed.distributed:
+            # ESPnet leaves it to the end of the process, which Gloo's threads now and then abort.
+            torch.distributed.destroy_process_group()
+        if not distributed.distributed or distributed.dist_rank == 0:
+            average_each(
+                Path(options.output_dir), options.best_model_criterion, options.keep_nbest_models
+            )
 
 
 def _refuse_data_parallel(ngpu: int, distributed: bool) -> None:

@@ -116,8 +116,10 @@ def test_noise_has_a_row_for_every_level(tmp_path):
             record = make_record(40, layers, seed=5 if level else 6, noise=max(1, level))
             save(record, tmp_path / "joint" / f"seed{seed}" / name / "record.jsonl.gz")
     text = noise.results(tmp_path)
+    exits, seeds, overthinking, policies, calibration = 1, 2, 1, 2, 2
     for title in noise.SETS.values():
-        assert sum(f"|{title}|" in line for line in text.splitlines()) == 2 + 2 + 2  # two policies
+        rows = sum(f"|{title}|" in line for line in text.splitlines())
+        assert rows == exits + seeds + overthinking + policies + calibration
     assert "nan" not in text
 
 
