@@ -68,7 +68,8 @@ run_job() {
 data() {
     local more="${exp}/speechocean" dump="${recipe_dir}/dump/raw"
     recipe data --expdir "${exp}" --test_sets "${sets}" --stop_stage 10 "${options[@]}"
-    "${PYTHON:-python3}" -m espnet_ee.data.speechocean "${SPEECHOCEAN}/train" "${more}"
+    if [ -e "${exp}/pretrained/hubert.pth" ]; then return; fi
+    "${PYTHON:-python3}" -m espnet_ee.data.speechocean "${SPEECHOCEAN}/train" "${more}" > "${exp}/speechocean.log"
     cat "${dump}/train/wav.scp" "${more}"_{adults,children}/wav.scp > "${exp}/untranscribed.scp"
     pretrain "${here}/conf/pretrain.yaml" "${exp}/untranscribed.scp" "${dump}/dev/wav.scp" \
         --max_epoch "${pretraining}" --num_iters_per_epoch "${updates_per_epoch}" "${pretrain_options[@]}"
