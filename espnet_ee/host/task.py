@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,13 +48,25 @@ class EarlyExitTrainer(Trainer):
             model.schedule.start(options.accum_grad)  # a resumed training reads its own count
         super().run(*args, **kwargs)
         distributed = kwargs["distributed_option"]
-        if distributed.distributed:
-            # ESPnet leaves it to the end of the process, which Gloo's threads now and then abort.
-            torch.distributed.destroy_process_group()
-        if not distributed.distributed or distributed.dist_rank == 0:
-            average_each(
-                Path(options.output_dir), options.best_model_criterion, options.keep_nbest_models
-            )
+        if distributed.distributed and distributed.dist_rank != 0:
+            _end_process()
+            return
+        average_each(
+            Path(options.output_dir), options.best_model_criterion, options.keep_nbest_models
+        )
+
+
+def _end_process() -> None:
+    """End a process that only computed gradients: the first one has what is to be saved.
+
+    Not by Python's own way: threads of the process group that want the interpreter while it is
+    taken down now and then abort ("terminate called without an active exception"), and a training
+    that ended well counts as failed.
+    """
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 def _refuse_data_parallel(ngpu: int, distributed: bool) -> None:
